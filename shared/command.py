@@ -1,0 +1,74 @@
+"""How both command lines end: errors become one line on stderr and an exit code, here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import click
+
+from shared.clean import clean
+from shared.errors import ConfigError, PipitError, ShipError, SourceError
+
+logger = logging.getLogger(__name__)
+
+DONE = 0
+REFUSED = 1
+USAGE = 2
+UNKNOWN = 3  # offline or timed out: nobody knows whether it happened
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that an error ends the command with (0 done, 1 refused, 2 usage, 3 unknown)."""
+    if isinstance(error, (ConfigError, click.UsageError)):
+        return USAGE
+    if isinstance(error, SourceError) or (isinstance(error, ShipError) and error.unknown):
+        return UNKNOWN
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return INTERRUPTED
+    return REFUSED
+
+
+def main_with_exit_codes(group: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a click command and return its exit code.
+
+    An error raised on purpose is one message on stderr. An unexpected one is logged with its traceback, because that
+    is a fault of ours that somebody will have to find.
+    """
+    try:
+        result = group.main(args=arguments, prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return exit_code(error)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _say(name, "interrupted")
+        return exit_code(error)
+    except PipitError as error:
+        _say(name, "\n".join(clean(line) for line in str(error).splitlines()))
+        return exit_code(error)
+    except BrokenPipeError:
+        return _reader_went_away()
+    except Exception as error:
+        logger.exception("unexpected error command=%s", name)
+        _say(name, f"unexpected {type(error).__name__}: {clean(str(error))} (this is a fault in Pipit; see the log)")
+        return REFUSED
+    return result if isinstance(result, int) else DONE
+
+
+def run_main(group: click.Command, name: str) -> None:
+    """What a console script and `python -m` call: `main_with_exit_codes`, then leave the process with its code."""
+    sys.exit(main_with_exit_codes(group, name))
+
+
+def _say(name: str, message: str) -> None:
+    click.echo(f"{name}: {message}", err=True)
+
+
+def _reader_went_away() -> int:
+    """`pipit-trainer events … | head` closes our stdout: that is an ordinary end, and must not print at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
