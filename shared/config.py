@@ -50,10 +50,11 @@ def load(cls: type[T], file: Path | None, env: Mapping[str, str], flags: Mapping
     Raises:
         ConfigError: with every fault found, each naming its source, the value and what is allowed.
     """
-    collected = _Collected(known_settings(cls, prefix), getattr(cls, "NO_EFFECT", {}))
+    known = known_settings(cls, prefix)
+    collected = _Collected(known, getattr(cls, "NO_EFFECT", {}), _home_paths(known))
     for given in [
         *_from_file(cls, file, collected.faults),
-        *_from_env(collected.known, env, prefix),
+        *_from_env(known, env, prefix),
         *_from_flags(flags),
     ]:
         collected.take(given)
@@ -66,6 +67,12 @@ def load(cls: type[T], file: Path | None, env: Mapping[str, str], flags: Mapping
         for warning in collected.warnings:
             logger.warning("%s", warning)
     return cls(**collected.values)
+
+
+def _home_paths(known: Mapping[str, Known]) -> dict[str, Any]:
+    """Defaults below the home folder: looked up now, not when the module was imported."""
+    paths = {name: each.default for name, each in known.items() if isinstance(each.default, Path)}
+    return {name: path.expanduser() for name, path in paths.items() if path.parts[:1] == ("~",)}
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
@@ -136,7 +143,7 @@ class _Collected:
 
     known: Mapping[str, Known]
     no_effect: Mapping[str, str]
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any]
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,17 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    pattern: str = "",
+    form: str = "",
     secret: bool = False,
 ) -> Any:
     """Declare one setting of a dataclass: its default, one sentence, its unit and what is allowed.
 
+    `choices` are matched without regard to case. A text must match `pattern` wholly; `form` says so in words.
     A secret may also be given as NAME_FILE, the path of a file that holds it, and is never printed.
     """
-    return field(
-        default=default,
-        metadata={"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "secret": secret},
-    )
+    metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "secret": secret}
+    return field(default=default, metadata={**metadata, "pattern": pattern, "form": form})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,20 @@ class _Number(ma.fields.Float):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
+class _Choice(ma.fields.Field[str]):
+    """One of a few words, in any case."""
+
+    def __init__(self, choices: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.choices = {choice.lower(): choice for choice in choices}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        try:
+            return self.choices[str(value).lower()]
+        except KeyError:
+            raise ma.ValidationError("choice") from None
+
+
 class _Path(ma.fields.Field[Path]):
     """A path; `~` is the home folder. A relative one counts from the working directory."""
 
@@ -88,7 +104,7 @@ class _Words(ma.fields.Field[tuple[str, ...]]):
         return tuple(value)
 
 
-_PARSERS: dict[object, tuple[type[ma.fields.Field[Any]], str]] = {
+_PARSERS: dict[object, tuple[Callable[..., ma.fields.Field[Any]], str]] = {
     str: (ma.fields.String, "a text"),
     int: (_Whole, "a whole number"),
     float: (_Number, "a number"),
@@ -110,8 +126,10 @@ def _known(f: Field[Any], hint: Any, prefix: str) -> Known:
     low, high, choices = (f.metadata.get(name) for name in ("low", "high", "choices"))
     checks: list[Any] = []
     if choices:
-        checks.append(ma.validate.OneOf(choices))
-        words = "one of " + ", ".join(choices)
+        parser, words = partial(_Choice, choices), "one of " + ", ".join(choices)
+    if f.metadata.get("pattern"):
+        checks.append(ma.validate.Regexp(f"(?:{f.metadata['pattern']})\\Z"))
+        words = f.metadata["form"]
     if low is not None or high is not None:
         checks.append(ma.validate.Range(min=low, max=high))
         words += _bounds(low, high)

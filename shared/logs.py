@@ -1,0 +1,72 @@
+"""Logging set-up of both services: plain words, then key=value, on a stream and perhaps in a rotating file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TextIO
+
+from shared.errors import ConfigError
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+MAX_BYTES = 10_000_000
+BACKUPS = 5
+# Libraries that tell more than an operator wants to know at INFO.
+NOISY = ("paramiko", "watchdog", "werkzeug")
+
+
+class Plain(logging.Formatter):
+    """One record, one line: control characters of hostile messages are shown escaped; times are UTC."""
+
+    converter = time.gmtime
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        first, *rest = text.split("\n") if record.exc_info or record.stack_info else [text]
+        return "\n".join(_printable(line) for line in (first, *rest))
+
+
+def setup_logging(
+    level: str = "INFO",
+    file: Path | None = None,
+    stream: TextIO | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    backups: int = BACKUPS,
+) -> None:
+    """Send log records to `stream` (default stderr; stdout belongs to a command's answer) and perhaps to `file`.
+
+    Calling it again replaces what an earlier call set up.
+
+    Raises:
+        ConfigError: the file cannot be opened.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
+    if file is not None:
+        handlers.append(_file_handler(file, max_bytes, backups))
+    formatter = Plain(FORMAT)
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=handlers, force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _file_handler(file: Path, max_bytes: int, backups: int) -> logging.Handler:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return RotatingFileHandler(file, maxBytes=max_bytes, backupCount=backups, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"logging: cannot write {file}: {error.strerror}; choose another log_file") from error
+
+
+def _printable(text: str) -> str:
+    """The text with control characters escaped, so that a log message cannot forge a second line or move a cursor."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode("ascii") for c in text)
