@@ -21,7 +21,7 @@ NOISY = ("paramiko", "watchdog", "werkzeug")
 class Plain(logging.Formatter):
     """One record, one line: control characters of hostile messages are shown escaped; times are UTC."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)  # type: ignore[assignment]
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
@@ -38,10 +38,12 @@ def setup_logging(
     *,
     max_bytes: int = MAX_BYTES,
     backups: int = BACKUPS,
+    form: str = FORMAT,
 ) -> None:
     """Send log records to `stream` (default stderr; stdout belongs to a command's answer) and perhaps to `file`.
 
-    Calling it again replaces what an earlier call set up.
+    The file is renamed to `.1` at `max_bytes`, and `backups` such are kept. Calling it again replaces what an earlier
+    call set up. `form` is a format of the logging module.
 
     Raises:
         ConfigError: the file cannot be opened.
@@ -49,7 +51,7 @@ def setup_logging(
     handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
     if file is not None:
         handlers.append(_file_handler(file, max_bytes, backups))
-    formatter = Plain(FORMAT)
+    formatter = Plain(form)
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=handlers, force=True)

@@ -23,15 +23,17 @@ def setting(
     choices: tuple[str, ...] = (),
     pattern: str = "",
     form: str = "",
+    parser: Callable[..., ma.fields.Field[Any]] | None = None,
     secret: bool = False,
 ) -> Any:
     """Declare one setting of a dataclass: its default, one sentence, its unit and what is allowed.
 
     `choices` are matched without regard to case. A text must match `pattern` wholly; `form` says so in words.
+    `parser` takes the place of the type's own marshmallow field.
     A secret may also be given as NAME_FILE, the path of a file that holds it, and is never printed.
     """
     metadata = {"doc": doc, "unit": unit, "low": low, "high": high, "choices": choices, "secret": secret}
-    return field(default=default, metadata={**metadata, "pattern": pattern, "form": form})
+    return field(default=default, metadata={**metadata, "pattern": pattern, "form": form, "parser": parser})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ def _hints(cls: type) -> dict[str, Any]:
 def _known(f: Field[Any], hint: Any, prefix: str) -> Known:
     optional = typing.get_origin(hint) in (types.UnionType, typing.Union) and type(None) in typing.get_args(hint)
     kind = next(arg for arg in typing.get_args(hint) if arg is not type(None)) if optional else hint
-    parser, words = _PARSERS[kind]
+    own = f.metadata.get("parser")
+    parser, words = (own, f.metadata["form"]) if own else _PARSERS[kind]
     low, high, choices = (f.metadata.get(name) for name in ("low", "high", "choices"))
     checks: list[Any] = []
     if choices:
