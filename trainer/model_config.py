@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from marshmallow import ValidationError
 
-from shared.agent import AgentSpec
 from shared.config import Known, known_settings, nearest, read_yaml
 from shared.errors import ConfigError
 from trainer.model_keys import FEATURE_ALIASES, NO_EFFECT, RENAMED
@@ -25,6 +24,9 @@ from trainer.model_sections import (
     StorageSection,
     TrainingSection,
 )
+
+if TYPE_CHECKING:
+    from shared.agent import AgentSpec
 
 VERSION_FORMAT = "%Y%m%d_%H%M%S"
 T = TypeVar("T")
