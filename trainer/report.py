@@ -1,0 +1,155 @@
+"""The training report: one HTML file that opens anywhere, without scripts and without the network."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from trainer.charts import histogram, normal_range
+from trainer.facts import NormalRange, TrainFacts
+
+HERE = Path(__file__).parent
+NEVER = "never seen"
+
+
+def render_report(facts: TrainFacts) -> bytes:
+    """report.html of a bundle. It names no host, device or network; every text of `facts` is escaped."""
+    return (
+        _template()
+        .render(
+            facts=facts,
+            css=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
+            headline=_headline(facts),
+            lead=_lead(facts),
+            days=_many(facts.days, "day"),
+            first=_day(facts.first),
+            last=_day(facts.last),
+            hosts=_per_role(facts),
+            unknown=_percent(facts.unknown_share),
+            line=rarity(facts.rarity),
+            line_why=_line_why(facts),
+            histogram=_histogram(facts),
+            normal=_by_role(facts.normal),
+            range_chart=lambda r: normal_range(r.low, r.middle, r.high, r.most),
+            metrics=_metrics(facts),
+            trained=_moment(facts.trained_at),
+        )
+        .encode("utf-8", "replace")
+    )
+
+
+@lru_cache(maxsize=1)
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(count=count, plain=plain, rarity=rarity, span=span)
+    return environment.get_template("report.html.j2")
+
+
+def count(number: float) -> str:
+    """1572030 → 1,572,030."""
+    return f"{number:,.0f}"
+
+
+def plain(number: float) -> str:
+    """A number with as many digits as somebody reads: 12,300, 12.3, 0.0123."""
+    if number != number:  # missing
+        return "–"
+    return f"{number:,.0f}" if abs(number) >= 1000 or number == int(number) else f"{number:.3g}"
+
+
+def rarity(one_in: float | None) -> str:
+    """N of "1 in N"; None is rarer than anything that was seen."""
+    return NEVER if one_in is None else f"1 in {one_in:,.0f}"
+
+
+def span(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def _headline(facts: TrainFacts) -> str:
+    learnt = f"{facts.version} has learnt {_many(facts.days, 'day')} of {_many(sum(facts.hosts.values()), 'host')}"
+    if facts.alert_budget is not None:
+        return f"{learnt}, and may raise {plain(facts.alert_budget)} incidents a week and host."
+    return f"{learnt}, and alerts on windows that are {rarity(facts.rarity)}."
+
+
+def _lead(facts: TrainFacts) -> str:
+    left = sum(left.windows for left in facts.guard)
+    parts = [f"Agent {facts.agent}" + (f", {facts.agent_title}" if facts.agent_title else "") + "."]
+    if facts.unknown_share > 0.1:
+        parts.append(f"{_percent(facts.unknown_share)} of the lines fit no pattern: this log may be of another kind.")
+    if facts.days < 5:
+        parts.append("Five to seven quiet days make a better teacher.")
+    parts.append(f"{_many(left, 'window')} looked like an attack and were left out." if left else
+                 "Nothing in it looked like an attack.")  # fmt: skip
+    return " ".join(parts)
+
+
+def _line_why(facts: TrainFacts) -> str:
+    if facts.alert_budget is not None:
+        return f"from the budget, score {facts.threshold:.3g}"
+    if facts.contamination is not None:
+        return f"from contamination {facts.contamination:g}, score {facts.threshold:.3g}"
+    return f"score {facts.threshold:.3g}"
+
+
+def _histogram(facts: TrainFacts) -> Markup:
+    if facts.scores is None:
+        return Markup()
+    over = sum(n for n, edge in zip(facts.scores.counts, facts.scores.edges, strict=False) if edge >= facts.threshold)
+    return histogram(
+        "scores",
+        facts.scores.edges,
+        facts.scores.counts,
+        facts.threshold,
+        title="Scores of training windows, by a model that had not seen them",
+        desc=f"{count(over)} of {count(sum(facts.scores.counts))} windows lie over the alert line.",
+    )
+
+
+def _metrics(facts: TrainFacts) -> list[tuple[str, float, float | None, bool]]:
+    """(name, value, least expected, reached); only numbers are shown."""
+    rows = []
+    for name, value in facts.evaluation.get("metrics", {}).items():
+        if isinstance(value, (int, float)):
+            least = facts.expected.get(name)
+            rows.append((name.replace("_", " "), value, least, least is None or value >= least))
+    return rows
+
+
+def _by_role(normal: tuple[NormalRange, ...]) -> dict[str, list[NormalRange]]:
+    roles: dict[str, list[NormalRange]] = {}
+    for each in normal:
+        roles.setdefault(each.role, []).append(each)
+    return roles
+
+
+def _per_role(facts: TrainFacts) -> str:
+    return ", ".join(f"{number} {role}" for role, number in facts.hosts.items())
+
+
+def _many(number: float, what: str) -> str:
+    text = plain(round(number, 1))
+    return f"{text} {what}" if text == "1" else f"{text} {what}s"
+
+
+def _percent(share: float) -> str:
+    return "none" if share == 0 else "under 0.1 %" if share < 0.001 else f"{share * 100:.1f} %"
+
+
+def _day(time_s: float) -> str:
+    return f"{datetime.fromtimestamp(time_s, UTC):%d %b %Y}"
+
+
+def _moment(time_s: float) -> str:
+    return f"{datetime.fromtimestamp(time_s, UTC):%d %b %Y, %H:%M}"
