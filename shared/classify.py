@@ -1,0 +1,199 @@
+"""Windows to verdicts: the model's score and the agent's rules together, with what moved and the lines behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.agent import AgentSpec, FeatureSpec
+from shared.clean import clean
+from shared.features import Window
+from shared.model import Model
+from shared.rules import Facts, Hit
+from shared.scale import Floats, Scale, both_views
+from shared.silence import Silence
+from shared.values import Moved, Verdict
+
+MOST_MOVED = 6
+LEADS = 4  # features that may give an anomaly its name when no rule holds
+LEAST_LEAD = 0.5  # spread units that a feature must be beyond the host's worst normal day to do so
+UNUSUAL = "unusual"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A window with its figures: raw values and spread units of both views (2·J), and the score."""
+
+    window: Window
+    scale: Scale
+    host_hash: str
+    raw: Floats
+    z: Floats
+    score: float
+
+
+class Classifier:
+    """Judges closed windows with one model. `budget`: incidents per host-week, None for the bundle's threshold."""
+
+    def __init__(self, model: Model, budget: float | None = None) -> None:
+        self.model = model
+        self.threshold = model.threshold(budget)
+        self._features = model.spec.features
+        self._by_name = {feature.name: feature for feature in self._features}
+        self._long = _long_names(model)
+        self._suffix = long_suffix(model.spec)
+        self._long_titles = [(i, self._features[i].name + self._suffix) for i in self._long]
+
+    def judge(self, windows: Sequence[Window]) -> list[Verdict]:
+        """A verdict for each window whose role the model knows, scored together."""
+        scored: list[_Scored] = []
+        for role, forest in self.model.forests.items():
+            group = [window for window in windows if window.role == role]
+            if not group:
+                continue
+            scale = self.model.scales[role]
+            hashes = [self.model.host_hash(window.host) for window in group]
+            raws = [scale.raw(window.short, window.long) for window in group]
+            zs = [scale.z(host, raw) for host, raw in zip(hashes, raws, strict=True)]
+            scores = forest.score(both_views(np.array(zs)))
+            scored += map(_Scored, group, [scale] * len(group), hashes, raws, zs, map(float, scores))
+        return [self._verdict(one) for one in scored]
+
+    def _verdict(self, one: _Scored) -> Verdict:
+        window = one.window
+        features = self._values(window)
+        hits = self._hits(one)
+        by_model = one.score > self.threshold
+        by_rule = any(hit.raises for hit in hits)
+        anomalous = by_model or by_rule
+        kind, severity, confidence, words = self._name(one, hits, by_model, by_rule) if anomalous else (None, None, None, "")
+        return Verdict(
+            agent=self.model.agent,
+            host=window.host,
+            window_start=window.start,
+            window_end=window.end,
+            role=window.role,
+            rows=window.rows,
+            score=one.score,
+            rarity=self.model.rarity(window.role, one.score),
+            is_anomaly=anomalous,
+            type=kind,
+            severity=severity,
+            confidence=confidence,
+            description=words,
+            features=features,
+            explanation=self._explain(one) if anomalous else (),
+            model_version=self.model.version,
+            found_by="+".join(name for name, found in (("model", by_model), ("rule", by_rule)) if found),
+            lines=window.samples if anomalous else (),
+        )
+
+    def _values(self, window: Window) -> dict[str, float | None]:
+        """The features of the window's role by name, those of the half hour behind them; None where missing."""
+        values: dict[str, float | None] = {}
+        for feature, value in zip(self._features, window.short, strict=True):
+            if feature.role in ("any", window.role):
+                values[feature.name] = None if math.isnan(value) else value
+        for i, title in self._long_titles:
+            if self._features[i].role in ("any", window.role):
+                values[title] = None if math.isnan(window.long[i]) else window.long[i]
+        return values
+
+    def _hits(self, one: _Scored) -> list[Hit]:
+        names = self.model.rules.feature_names
+        worst = one.scale.worst_day(one.host_hash)
+        half = len(one.scale.names)
+        facts = Facts(
+            long=dict(zip(names, one.window.long, strict=True)),
+            now=dict(zip(names, one.window.short, strict=True)),
+            worst=dict(zip(one.scale.names, worst[half:], strict=True)),
+            worst_now=dict(zip(one.scale.names, worst[:half], strict=True)),
+            leaves=self.model.reference.leaves_logged,
+        )
+        return self.model.rules.hits(one.window.role, facts)
+
+    def _name(self, one: _Scored, hits: list[Hit], by_model: bool, by_rule: bool) -> tuple[str, str, float, str]:
+        """(type, severity, confidence, description): by the first rule that holds, else by the feature that leads."""
+        certainty = 0.5 + 0.35 * min(1.0, max(0.0, (one.score - self.threshold) / (3 * self.model.reference.tail.width)))
+        host = clean(one.window.host, 100)
+        if hits:
+            rule = hits[0].rule
+            confidence = rule.confidence if by_rule else 0.85 * rule.confidence
+            if by_model and by_rule:
+                confidence = 1 - (1 - rule.confidence) * (1 - 0.5 * certainty)
+            words = rule.description.format(host=host, **self._numbers(one.window))
+            return rule.names, rule.severity, round(confidence, 3), words
+        lead = self._leads(one)
+        kind = next((feature.scored.hint for feature in lead if feature.scored and feature.scored.hint), UNUSUAL)
+        what = ", ".join(feature.title.lower() for feature in lead[:2]) or "its lines together"
+        return kind, "warning", round(0.8 * certainty, 3), f"{host} is not as usual: {what}"
+
+    def _numbers(self, window: Window) -> dict[str, str]:
+        return {
+            feature.name: "?" if math.isnan(value) else f"{value:,.0f}"
+            for feature, value in zip(self._features, window.long, strict=True)
+        }
+
+    def _leads(self, one: _Scored) -> list[FeatureSpec]:
+        """The features furthest beyond the host's worst normal day, furthest first."""
+        z = both_views(one.z)
+        order = np.argsort(-z, kind="stable")[:LEADS]
+        return [self._by_name[one.scale.names[j]] for j in order if z[j] >= LEAST_LEAD]
+
+    def _explain(self, one: _Scored) -> tuple[Moved, ...]:
+        """The features that moved the score most: value, the host's normal range, part of log2(score)."""
+        scale, half = one.scale, len(one.scale.names)
+        forest = self.model.forests[one.window.role]
+        z = both_views(one.z)
+        parts = forest.attribute(z)
+        worst = scale.worst_day(one.host_hash)
+        normal = self.model.reference.normal.get(one.window.role, {})
+        moved = []
+        for j in sorted(range(half), key=lambda j: (-(parts[j] if z[j] > 0 else 0.0), -z[j]))[:MOST_MOVED]:
+            if z[j] <= 0:
+                continue
+            at = j if not one.z[j] < one.z[half + j] else half + j  # the view that is further out
+            name = scale.names[j] + (self._suffix if at >= half else "")
+            low = normal[name].low if name in normal else 0.0
+            moved.append(Moved(name, float(one.raw[at]), low, float(worst[at]), float(parts[j])))
+        return tuple(moved)
+
+    def silence(self, silence: Silence, start: float, end: float) -> Verdict:
+        """The verdict on an empty window of a host that is never that quiet."""
+        spec = self.model.spec.silence
+        assert spec is not None
+        minutes = round(silence.quiet_s / 60)
+        words = spec.description.format(host=clean(silence.host, 100), minutes=minutes)
+        moved = Moved("silence_s", silence.quiet_s, 0.0, silence.limit_s, 1.0)
+        return Verdict(
+            agent=self.model.agent,
+            host=silence.host,
+            window_start=start,
+            window_end=end,
+            role=spec.role,
+            rows=0,
+            score=None,
+            rarity=None,
+            is_anomaly=True,
+            type=spec.type,
+            severity=spec.severity,
+            confidence=spec.confidence,
+            description=words,
+            features={"silence_s": silence.quiet_s},
+            explanation=(moved,),
+            model_version=self.model.version,
+            found_by="silence",
+        )
+
+
+def long_suffix(spec: AgentSpec) -> str:
+    """What is put behind a feature's name when the value is that of the trailing view: `_30min`."""
+    return f"_{round(spec.long_windows * spec.window_s / 60)}min"
+
+
+def _long_names(model: Model) -> list[int]:
+    scored = {name for scale in model.scales.values() for name in scale.names}
+    return [i for i, feature in enumerate(model.spec.features) if feature.name in scored]

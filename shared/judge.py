@@ -1,0 +1,136 @@
+"""Rows in, verdicts out: the one path that the daemon, `replay` and the golden check share.
+
+    add(row) ▸ panes          close(until) ▸ windows ▸ score ▸ classify ▸ explain ▸ Verdict; silences as well
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from shared.classify import Classifier
+from shared.features import Window
+from shared.model import Model
+from shared.silence import SilenceWatch
+from shared.values import Row, Verdict
+
+WARM_WINDOWS = 6  # panes that the trailing view of a window looks back at
+
+
+class Judge:
+    """One agent's model turned on a stream of rows.
+
+    Args:
+        model: what a bundle holds.
+        budget: incidents per host-week that the threshold is set for; None takes the bundle's own threshold.
+
+    The caller says with `close(until)` that no row older than `until` is to be expected; what arrives all the same is
+    counted in `late`. After a restart the caller restores the memory and re-reads rows from `warm_since` on with `warm`.
+    """
+
+    def __init__(self, model: Model, budget: float | None = None) -> None:
+        self.model = model
+        self._classifier = Classifier(model, budget)
+        self._extractor = model.extractor()
+        self._programs = frozenset(model.spec.programs)
+        self._watch = SilenceWatch(model.spec.silence) if model.spec.silence else None
+        self._span = model.spec.window_s
+        self._limits: dict[str, Any] = {}
+        self._ticked = -math.inf  # windows that end here or earlier have been looked at for silences
+
+    @property
+    def late(self) -> int:
+        """Rows that came after their window was closed."""
+        return self._extractor.late
+
+    @property
+    def closed_until(self) -> float:
+        """Windows that end at this time (s) or earlier are judged; -inf before the first close."""
+        return self._ticked
+
+    def open_since(self) -> float:
+        """Start of the oldest open window, +inf where none is open."""
+        return self._extractor.open_since()
+
+    def warm_since(self) -> float:
+        """From when on rows must be re-read after a restart so that the next windows see their whole half hour."""
+        return self._ticked - self.model.spec.long_windows * self._span
+
+    def add(self, row: Row) -> None:
+        """Take in a row; rows of programs that the agent does not watch are ignored."""
+        if row[3] in self._programs:
+            self._extractor.add(row)
+
+    warm = add  # rows of windows that were judged before fill the trailing view; `resume` closes them unheard
+
+    def resume(self) -> None:
+        """After `restore` and `warm`: close again, without verdicts, what was judged before the restart."""
+        if self._ticked > -math.inf:
+            self._extractor.close(self._ticked)
+
+    def close(self, until: float) -> list[Verdict]:
+        """Verdicts of all windows that end at `until` (s) or earlier, silences included, by (window start, host)."""
+        windows = self._extractor.close(until)
+        last = until // self._span * self._span if math.isfinite(until) else max((w.end for w in windows), default=-math.inf)
+        verdicts: list[Verdict] = []
+        for end, group in self._by_end(windows, last):
+            verdicts += self._classifier.judge(group)
+            verdicts += self._silences(group, end)
+        verdicts.sort(key=lambda verdict: (verdict.window_start, verdict.host))
+        if last > self._ticked:
+            self._ticked = last
+            self._extractor.forget(last - self.model.spec.long_windows * self._span)
+        return verdicts
+
+    def _by_end(self, windows: Iterable[Window], last: float) -> Iterator[tuple[float, list[Window]]]:
+        """The windows grouped by their end, spans without any window included once silences can be told."""
+        groups: dict[float, list[Window]] = {}
+        for window in windows:
+            groups.setdefault(window.end, []).append(window)
+        if self._watch is not None and math.isfinite(self._ticked) and math.isfinite(last):
+            first = self._ticked + self._span
+            spans = min(int((last - first) / self._span) + 1, 10_000)  # a jump of the clock is no month of silences
+            for k in range(spans):
+                groups.setdefault(last - k * self._span, [])
+        return iter(sorted(groups.items()))
+
+    def _silences(self, spoke: list[Window], end: float) -> list[Verdict]:
+        if self._watch is None:
+            return []
+        for window in spoke:
+            self._watch.see(window)
+            if window.host not in self._limits:
+                self._limits[window.host] = self.model.reference.silence.get(self.model.host_hash(window.host))
+        silent = self._watch.silent({window.host for window in spoke}, end, self._limits)
+        return [self._classifier.silence(silence, end - self._span, end) for silence in silent]
+
+    def memory(self) -> dict[str, Any]:
+        """What must survive a restart, for JSON."""
+        return {
+            "closed_until": self._ticked if math.isfinite(self._ticked) else None,
+            "silence": self._watch.memory() if self._watch else {},
+        }
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Take up what `memory` gave; then `warm` the rows since `warm_since` and `resume`."""
+        closed = memory.get("closed_until")
+        self._ticked = -math.inf if closed is None else float(closed)
+        if self._watch:
+            self._watch.restore(memory.get("silence", {}))
+            hosts = memory.get("silence", {}).get("last", {})
+            self._limits = {host: self.model.reference.silence.get(self.model.host_hash(host)) for host in hosts}
+
+
+def replay(rows: Iterable[Row], judge: Judge) -> Iterator[Verdict]:
+    """Verdicts of a file's rows, closed on event time once the grace has passed; the last windows at the end."""
+    span, grace = judge.model.spec.window_s, judge.model.spec.grace_s
+    due = -math.inf
+    for row in rows:
+        time = row[1]
+        if time >= due:
+            if due > -math.inf:
+                yield from judge.close((time - grace) // span * span)
+            due = ((time - grace) // span + 1) * span + grace
+        judge.add(row)
+    yield from judge.close(math.inf)

@@ -1,0 +1,190 @@
+"""A bundle's model in memory: agent spec, reference data, scales and forests; and its golden check."""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from shared.agent import AgentSpec, parse_agent
+from shared.errors import BundleError, ConfigError
+from shared.features import FeatureExtractor
+from shared.reference import Known, Normal, Reference, SilenceLimits, Tail, hashed
+from shared.rules import RuleBook
+from shared.scale import Scale
+from shared.scoring import Forest, load_forests
+from shared.values import Row
+
+GOLDEN_TOLERANCE = 1e-9
+REFERENCE_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that scoring needs, loaded and checked. Built by `load_model` alone."""
+
+    spec: AgentSpec
+    version: str
+    metadata: Mapping[str, Any]
+    reference: Reference
+    scales: Mapping[str, Scale]
+    forests: Mapping[str, Forest]
+
+    @property
+    def agent(self) -> str:
+        """The agent's name."""
+        return self.spec.name
+
+    @cached_property
+    def rules(self) -> RuleBook:
+        """The compiled rules."""
+        return RuleBook(self.spec)
+
+    def extractor(self) -> FeatureExtractor:
+        """A fresh extractor that sees the world as training did."""
+        return FeatureExtractor(self.spec, self.reference.known)
+
+    def host_hash(self, host: str) -> str:
+        """How the bundle names a host."""
+        return hashed(self.reference.known.salt, "host", host)
+
+    def threshold(self, budget: float | None = None) -> float:
+        """The score over which a window is an anomaly; for `budget` incidents per host-week, or as the bundle says."""
+        return self.reference.threshold if budget is None else threshold_for(self.reference.tail, budget)
+
+    def rarity(self, role: str, score: float) -> float:
+        """N of "1 in N": how many windows of training come to one that scored as high. Never above their number + 1."""
+        scores, total = self.reference.scores[role], self.reference.windows[role]
+        kept = len(scores)
+        above = kept - bisect_left(scores, score)
+        if kept < total and above == kept:  # below the scores that were kept one by one: common
+            return 1.0
+        return (total + 1) / (above + 1)
+
+
+def threshold_for(tail: Tail, budget: float) -> float:
+    """The score that training's tail expects to be passed `budget` times per host-week.
+
+    >>> threshold_for(Tail(start=0.5, width=0.05, rate=1.0), 1.0)
+    0.5
+    """
+    if not budget > 0:
+        raise ConfigError(f"the alert budget must be above 0 incidents per host-week (value: {budget})")
+    return tail.start + tail.width * math.log(tail.rate / budget)
+
+
+def load_model(files: Mapping[str, bytes]) -> Model:
+    """The model of a bundle's files. Nothing is unpickled; `model.joblib` is not looked at.
+
+    Raises:
+        BundleError: code "load", saying which file is wrong and how.
+    """
+    try:
+        spec = parse_agent(files["agent.yaml"], "agent.yaml of the bundle")
+        metadata = _object(files, "metadata.json")
+        reference, scales = _reference(_object(files, "reference.json"), spec)
+        forests = load_forests(files["scorer.npz"])
+    except (ConfigError, KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise BundleError("load", f"the bundle's model cannot be used: {error}") from None
+    for role, forest in forests.items():
+        if role not in scales or len(scales[role].names) != forest.median.size:
+            raise BundleError("load", f"scorer.npz and reference.json disagree about role {role!r}")
+    if not forests.keys() == scales.keys() == reference.scores.keys():
+        raise BundleError("load", "scorer.npz and reference.json name different roles")
+    return Model(spec, str(metadata.get("model_version", "")), metadata, reference, scales, forests)
+
+
+def _object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
+    value = json.loads(files[name])
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is not an object")
+    return value
+
+
+def _reference(value: Mapping[str, Any], spec: AgentSpec) -> tuple[Reference, dict[str, Scale]]:
+    if value["schema"] != REFERENCE_SCHEMA:
+        raise ValueError(f"reference.json has schema {value['schema']}, this version reads {REFERENCE_SCHEMA}")
+    known = value["known"]
+    names = [feature.name for feature in spec.features]
+    reference = Reference(
+        known=Known(
+            str(value["salt"]),
+            frozenset(known["networks"]),
+            frozenset(known["targets"]),
+            {str(key): _number(usual) for key, usual in known["habits"].items()},
+            frozenset(known["interfaces"]),
+        ),
+        silence={host: SilenceLimits(_maybe(s["present"]), _maybe(s["empty"])) for host, s in value["silence"].items()},
+        scores={role: _ascending(scores) for role, scores in value["scores"].items()},
+        windows={role: int(count) for role, count in value["windows"].items()},
+        tail=Tail(*(_number(value["tail"][key]) for key in ("start", "width", "rate"))),
+        threshold=_number(value["threshold"]),
+        normal={
+            role: {name: Normal(*(_number(figure) for figure in figures)) for name, figures in features.items()}
+            for role, features in value["normal"].items()
+        },
+        leaves_logged=bool(value["leaves_logged"]),
+    )
+    return reference, {role: Scale.from_json(scale, names) for role, scale in value["scale"].items()}
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+def _maybe(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _ascending(values: Sequence[Any]) -> list[float]:
+    scores = [_number(value) for value in values]
+    if not scores or scores != sorted(scores):
+        raise ValueError("a role's scores must be there and ascend")
+    return scores
+
+
+def check_golden(model: Model, golden: bytes) -> float:
+    """Recompute the golden rows and compare: the largest difference of a score or feature.
+
+    Raises:
+        BundleError: code "golden" where a window, a feature or a score differs by more than 1e-9 or is no number.
+    """
+    from shared.judge import Judge  # the judge needs this module's Model
+
+    largest, count = 0.0, 0
+    try:
+        for case in json.loads(golden)["cases"]:
+            judge = Judge(model)
+            for row in case["rows"]:
+                judge.add(_row(row))
+            verdicts = {(verdict.host, verdict.window_start): verdict for verdict in judge.close(math.inf)}
+            for expected in case["windows"]:
+                verdict = verdicts[expected["host"], expected["window_start"]]
+                pairs = [(verdict.score, expected["score"])]
+                pairs += [(verdict.features[name], value) for name, value in expected["features"].items()]
+                largest = max(largest, *(_difference(got, want) for got, want in pairs))
+                count += 1
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise BundleError("golden", f"the golden rows cannot be reproduced: {type(error).__name__} {error}") from None
+    if not count or not largest <= GOLDEN_TOLERANCE:
+        raise BundleError("golden", f"the golden rows differ by {largest:g} in {count} windows, at most {GOLDEN_TOLERANCE:g}")
+    return largest
+
+
+def _row(value: Sequence[Any]) -> Row:
+    id_, time, host, program, pid, severity, message = value
+    return int(id_), float(time), str(host), str(program), str(pid), int(severity), str(message)
+
+
+def _difference(got: float | None, want: float | None) -> float:
+    if got is None or want is None:
+        return 0.0 if got is want else math.inf
+    difference = abs(got - float(want))
+    return math.inf if math.isnan(difference) else difference

@@ -1,0 +1,156 @@
+"""The fitted Pipeline as plain arrays: impute ▸ clip ▸ scale ▸ forest, with numpy alone and without pickles.
+
+A score is 2^(−mean path length / c(n)) as in Liu, Ting and Zhou, "Isolation Forest" (2008): between 0 and 1, **higher is
+stranger**. It equals scikit-learn's −score_samples to a few ulp; the tests hold that.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.errors import BundleError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int32]
+
+CHUNK = 256  # rows scored at once: keeps the working set in a small processor's cache
+MAX_UNPACKED_BYTES = 32 * 1024 * 1024
+MAX_NODES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Forest:
+    """One role's Pipeline. J features, N nodes of T trees laid end to end; children lie behind their parent.
+
+    median, low, high, mean, scale: (J,), of the steps before the forest. feature, threshold, left, right, path: (N,);
+    a leaf's children are itself. path: expected path length below a node, from its training points. root: (T,).
+    normalizer: c(max_samples).
+    """
+
+    median: Floats
+    low: Floats
+    high: Floats
+    mean: Floats
+    scale: Floats
+    feature: Ints
+    threshold: Floats
+    left: Ints
+    right: Ints
+    path: Floats
+    root: Ints
+    normalizer: Floats
+
+    def prepare(self, z: Floats) -> npt.NDArray[np.float32]:
+        """The steps before the forest: (n, J) spread units to what the trees compare, as 32-bit like scikit-learn."""
+        filled = np.where(np.isnan(z), self.median, z)
+        prepared: npt.NDArray[np.float32] = ((np.clip(filled, self.low, self.high) - self.mean) / self.scale).astype(
+            np.float32
+        )
+        return prepared
+
+    def score(self, z: Floats) -> Floats:
+        """Scores of (n, J) windows, shape (n,); higher is stranger."""
+        x = self.prepare(z)
+        scores = np.empty(len(x))
+        for start in range(0, len(x), CHUNK):
+            part = x[start : start + CHUNK]
+            node = np.repeat(self.root[None], len(part), 0)
+            rows = np.arange(len(part))[:, None]
+            while True:
+                below = np.where(part[rows, self.feature[node]] <= self.threshold[node], self.left[node], self.right[node])
+                if np.array_equal(below, node):
+                    break
+                node = below
+            scores[start : start + CHUNK] = np.exp2(-self.path[node].mean(1) / self.normalizer)
+        return scores
+
+    def attribute(self, z: Floats) -> Floats:
+        """What each feature adds to log2(score) of one window, shape (J,): (J,) spread units in; positive is stranger.
+
+        The change of the expected path length at each split is booked on the split's feature (path attribution, as in
+        treeinterpreter): the sum over features and the roots' own expectation is exactly log2 of the score.
+        """
+        x = self.prepare(z[None])[0]
+        node = self.root.copy()
+        parts = np.zeros(len(z))
+        while True:
+            feature = self.feature[node]
+            below = np.where(x[feature] <= self.threshold[node], self.left[node], self.right[node])
+            if np.array_equal(below, node):
+                break
+            parts += np.bincount(feature, self.path[node] - self.path[below], len(z))
+            node = below
+        attributed: Floats = parts / (len(self.root) * self.normalizer)
+        return attributed
+
+
+_INTS = {"feature", "left", "right", "root"}
+
+
+def dump_forests(forests: Mapping[str, Forest]) -> bytes:
+    """The bytes of scorer.npz: arrays named `<role>.<part>`."""
+    arrays = {f"{role}.{part.name}": getattr(forest, part.name) for role, forest in forests.items() for part in fields(Forest)}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def load_forests(data: bytes) -> dict[str, Forest]:
+    """Read scorer.npz without pickles, and check every figure before it is used. Raises BundleError("load")."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > MAX_UNPACKED_BYTES:
+                raise ValueError(f"unpacks to {size:,} bytes, more than {MAX_UNPACKED_BYTES:,}")
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        roles = sorted({name.rpartition(".")[0] for name in arrays})
+        forests = {role: _forest(role, arrays) for role in roles}
+        if not forests:
+            raise ValueError("there is no forest in it")
+    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+        raise BundleError("load", f"scorer.npz cannot be used: {error}") from None
+    return forests
+
+
+def _forest(role: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Forest:
+    parts: dict[str, npt.NDArray[np.generic]] = {}
+    for part in fields(Forest):
+        array = arrays[f"{role}.{part.name}"]
+        kind = "iu" if part.name in _INTS else "f"
+        if array.dtype.kind not in kind:
+            raise ValueError(f"{role}.{part.name} has type {array.dtype}")
+        parts[part.name] = array.astype(np.int32 if part.name in _INTS else np.float64)
+    forest = Forest(**parts)  # type: ignore[arg-type]
+    _check(role, forest)
+    return forest
+
+
+def _check(role: str, forest: Forest) -> None:
+    width, nodes = forest.median.size, forest.feature.size
+    for name in ("median", "low", "high", "mean", "scale"):
+        if getattr(forest, name).shape != (width,) or not np.isfinite(getattr(forest, name)).all():
+            raise ValueError(f"{role}.{name} needs {width} finite figures")
+    if not 0 < nodes <= MAX_NODES or not 0 < forest.root.size <= nodes or forest.root.ndim != 1:
+        raise ValueError(f"{role} has {nodes} nodes and {forest.root.size} trees")
+    for name in ("feature", "threshold", "left", "right", "path"):
+        if getattr(forest, name).shape != (nodes,):
+            raise ValueError(f"{role}.{name} needs {nodes} figures")
+    me = np.arange(nodes)
+    leaf = forest.left == me
+    if not (forest.right[leaf] == me[leaf]).all() or not (forest.left >= me).all() or not (forest.right[~leaf] > me[~leaf]).all():
+        raise ValueError(f"{role}: a tree turns back on itself")
+    if max(forest.left.max(), forest.right.max(), forest.root.max()) >= nodes or forest.root.min() < 0:
+        raise ValueError(f"{role}: a child lies outside the trees")
+    if forest.feature.min() < 0 or forest.feature.max() >= width:
+        raise ValueError(f"{role}: a split names a feature that is not there")
+    if np.isnan(forest.threshold).any() or not np.isfinite(forest.path).all() or (forest.scale <= 0).any():
+        raise ValueError(f"{role}: thresholds, paths and scales must be numbers")
+    if forest.normalizer.shape != () or not forest.normalizer > 0:
+        raise ValueError(f"{role}: the normalizer must be positive")

@@ -1,0 +1,632 @@
+"""The functions that feature formulas are made of, each written once.
+
+A formula such as `attempts(psk_mismatch, by=mac, gap_s=2)` is compiled against an agent's events into a closure over a
+`View`. What a host cannot have is NaN. Sessions and attempts are cut at a window's edge, so a window is a pure function
+of its rows. `docs/agents.md` lists the functions for writers of agent files.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from functools import lru_cache
+
+from shared import formula
+from shared.formula import Evaluate, FormulaError
+from shared.panes import Counts, Pane, View
+
+NAN = math.nan
+
+
+class Lexicon:
+    """An agent's events and kinds as small numbers (slots); kinds get theirs when they are first met."""
+
+    def __init__(self, events: Iterable[str]) -> None:
+        self.events = (*events, "unknown") if "unknown" not in events else tuple(events)
+        self.bits = {event: 1 << index for index, event in enumerate(self.events)}
+        self._slots: dict[tuple[str, str], int] = {}
+        self._of_event: dict[str, list[int]] = {event: [] for event in self.events}
+
+    def slot(self, event: str, kind: str) -> int:
+        """The slot of an event's kind ("" for none)."""
+        key = (event, kind)
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = len(self._slots)
+            self._of_event[event].append(slot)
+        return slot
+
+    def slots(self, reference: str) -> list[int]:
+        """Slots meant by `event` (all its kinds, a list that grows as kinds are met) or by `event.kind`."""
+        event, _, kind = reference.partition(".")
+        if event not in self.bits:
+            raise FormulaError(f"no event is called {event!r}")
+        return [self.slot(event, kind)] if kind else self._of_event[event]
+
+
+@dataclass(slots=True)
+class Needs:
+    """What a formula reads, collected while it is compiled."""
+
+    events: set[str] = field(default_factory=set)
+    always: bool = False  # evaluate it even where none of its events is there
+    empty: float = 0.0  # its value where none of its events is there
+    spans: bool = False  # it depends on where the view starts
+    habit: tuple[list[list[int]], str] | None = None  # (slots, key field) whose usual counts training learns
+    joins: tuple[list[list[int]], list[list[int]], str, float] | None = None  # (join, step, key field, within s)
+    aims: list[list[int]] | None = None  # slots whose network, address and channel training learns
+    ordered: set[str] = field(default_factory=set)
+    by: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A compiled feature formula. `additive`: the value over several panes is the sum of the panes' values."""
+
+    evaluate: Evaluate
+    additive: bool
+    events: frozenset[str] | None  # None: always evaluate; otherwise `empty` where none of these events is there
+    empty: float
+    ordered: frozenset[str]
+    by: frozenset[str]
+    spans: bool = False
+    needs_order: bool = False  # over several panes it reads timed rows again
+    needs: Needs = field(default_factory=Needs)  # what training has to learn for it
+
+
+class _Call:
+    """The arguments of one call, checked as they are asked for."""
+
+    def __init__(self, name: str, args: list[ast.expr], named: dict[str, ast.expr], lexicon: Lexicon, needs: Needs) -> None:
+        self.name, self.args, self.named, self.lexicon, self.needs = name, args, dict(named), lexicon, needs
+
+    def refs(self, nodes: Iterable[ast.expr], ordered: bool = False) -> list[list[int]]:
+        found = []
+        for node in nodes:
+            reference = formula.dotted(node)
+            found.append(self.lexicon.slots(reference))
+            self.needs.events.add(reference.partition(".")[0])
+            if ordered:
+                self.needs.ordered.add(reference.partition(".")[0])
+        return found
+
+    def events(self, ordered: bool = False) -> list[list[int]]:
+        if not self.args:
+            raise FormulaError(f"{self.name} needs an event")
+        return self.refs(self.args, ordered)
+
+    def several(self, key: str, ordered: bool = False) -> list[list[int]]:
+        node = self.take(key)
+        return self.refs(node.elts if isinstance(node, ast.List) else [node], ordered)
+
+    def take(self, key: str) -> ast.expr:
+        if key not in self.named:
+            raise FormulaError(f"{self.name} needs {key}=")
+        return self.named.pop(key)
+
+    def key_field(self) -> str:
+        by = formula.dotted(self.take("by"))
+        self.needs.by.add(by)
+        return by
+
+    def number(self, key: str, default: float | None = None) -> float:
+        if key not in self.named and default is not None:
+            return default
+        return formula.number(self.take(key))
+
+    def word(self, key: str) -> str:
+        return formula.dotted(self.take(key))
+
+    def done(self) -> None:
+        if self.named:
+            raise FormulaError(f"{self.name} does not know {', '.join(sorted(self.named))}")
+
+    def no_events(self) -> None:
+        if self.args:
+            raise FormulaError(f"{self.name} takes no event")
+
+
+def _total(counts: Counts, groups: list[list[int]]) -> int:
+    return sum(counts.get(slot, 0) for group in groups for slot in group)
+
+
+def _largest(counts: Counts, groups: list[list[int]]) -> int:
+    return max((sum(counts.get(slot, 0) for slot in group) for group in groups), default=0)
+
+
+def _flat(groups: list[list[int]]) -> Callable[[], set[int]]:
+    return lambda: {slot for group in groups for slot in group}
+
+
+# -- counting ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(call: _Call) -> Evaluate:
+    """Rows of the window."""
+    call.no_events()
+    call.needs.always = True
+    return lambda view: float(view.rows)
+
+
+def _top(call: _Call) -> Evaluate:
+    """Rows of the commonest event."""
+    call.no_events()
+    call.needs.always = True
+    return lambda view: float(max(view.slots.values(), default=0))
+
+
+def _count(call: _Call) -> Evaluate:
+    """Rows of these events; `field=[a, b]` keeps rows whose field is one of them, `field__not=` those where it is not."""
+    groups = call.events()
+    tests = [(key.removesuffix("__not"), formula.constants(call.take(key)), key.endswith("__not")) for key in list(call.named)]
+    if not tests:
+        return lambda view: float(_total(view.slots, groups))
+    wanted = _flat(groups)
+
+    def evaluate(view: View) -> float:
+        slots = wanted()
+        return float(
+            sum(
+                count
+                for pane in view.panes
+                for cell, count in pane.cells.items()
+                if cell.slot in slots and all((cell.fields.get(key) in values) != negated for key, values, negated in tests)
+            )
+        )
+
+    return evaluate
+
+
+def _unique(call: _Call) -> Evaluate:
+    """Different values of a field: `unique(by=mac)`."""
+    call.no_events()
+    by = call.key_field()
+    call.needs.always = True
+    return lambda view: float(len(view.table(by)))
+
+
+def _ratio(call: _Call) -> Evaluate:
+    """Share of these events' rows among all rows, or among the rows of the events in `of=`."""
+    groups = call.events()
+    if "of" not in call.named:
+        return lambda view: _total(view.slots, groups) / view.rows
+    of = call.several("of")
+    call.needs.empty = NAN
+    return lambda view: _total(view.slots, groups) / total if (total := _total(view.slots, of)) else NAN
+
+
+def _severity_ratio(call: _Call) -> Evaluate:
+    """Share of rows with a severity from `least` to `most` (0 emergency to 7 debug) among rows that have one."""
+    call.no_events()
+    call.needs.always = True
+    least, most = call.number("least"), call.number("most")
+
+    def evaluate(view: View) -> float:
+        hit = known = 0
+        for pane in view.panes:
+            for cell, count in pane.cells.items():
+                if cell.severity >= 0:
+                    known += count
+                    if least <= cell.severity <= most:
+                        hit += count
+        return hit / known if known else NAN
+
+    return evaluate
+
+
+def _programs(call: _Call) -> Evaluate:
+    """Different programs that wrote."""
+    call.no_events()
+    call.needs.always = True
+    return lambda view: float(len({cell.program for pane in view.panes for cell in pane.cells}))
+
+
+def _entropy(call: _Call) -> Evaluate:
+    """Shannon entropy in bits of a field's values, `entropy(by=mac)`: 0 when one value says everything."""
+    call.no_events()
+    by = call.key_field()
+    call.needs.always = True
+
+    def evaluate(view: View) -> float:
+        sizes = [sum(counts.values()) for counts in view.table(by).values()]
+        total = sum(sizes)
+        return -sum(size / total * math.log2(size / total) for size in sizes) + 0.0 if total else NAN
+
+    return evaluate
+
+
+# -- per device --------------------------------------------------------------------------------------------------------
+
+
+def _most(call: _Call) -> Evaluate:
+    """The largest count that one device (or user, address) has of any of these events."""
+    groups, by = call.events(), call.key_field()
+    return lambda view: float(max((_largest(counts, groups) for counts in view.table(by).values()), default=0))
+
+
+def _unfinished(call: _Call) -> Evaluate:
+    """Sum over devices of what was begun and never done: max of `begun` counts minus max of `done` counts."""
+    begun, done, by = call.several("begun"), call.several("done"), call.key_field()
+
+    def evaluate(view: View) -> float:
+        return float(sum(max(0, _largest(c, begun) - _largest(c, done)) for c in view.table(by).values()))
+
+    return evaluate
+
+
+def _devices_with(call: _Call) -> Evaluate:
+    """Devices that have at least `at_least` of one of these events."""
+    groups, by, least = call.events(), call.key_field(), call.number("at_least")
+    return lambda view: float(sum(_largest(counts, groups) >= least for counts in view.table(by).values()))
+
+
+def _excess(call: _Call) -> Evaluate:
+    """How far the device furthest beyond its own usual count (learnt in training) is beyond it."""
+    groups, by = call.events(), call.key_field()
+    call.needs.habit = (groups, by)
+
+    def evaluate(view: View) -> float:
+        far = 0.0
+        for key, counts in view.table(by).items():
+            many = _largest(counts, groups)
+            if many > 1:
+                far = max(far, many - view.known.usual(key))
+        return far
+
+    return evaluate
+
+
+def _unseen(call: _Call) -> Evaluate:
+    """Rows that name a known network at an access point or channel never seen in training."""
+    groups = call.events()
+    call.needs.aims = groups
+    wanted = _flat(groups)
+
+    def evaluate(view: View) -> float:
+        slots, known = wanted(), view.known
+        return float(
+            sum(
+                count
+                for pane in view.panes
+                for cell, count in pane.cells.items()
+                if cell.slot in slots and known.unseen(cell.fields)
+            )
+        )
+
+    return evaluate
+
+
+def _marked(call: _Call) -> Evaluate:
+    """Rows of these events on interfaces where, in training, some joins lacked the `step` before them.
+
+    `marked(auth_fail.noack, join=assoc, step=auth_ok, by=mac, within_s=5)`: WPA3 (SAE) joins log no `authenticated`.
+    """
+    wanted = _flat(call.events())
+    call.needs.joins = (call.several("join"), call.several("step"), call.key_field(), call.number("within_s"))
+
+    def evaluate(view: View) -> float:
+        slots, known, host = wanted(), view.known, view.host
+        return float(
+            sum(
+                count
+                for pane in view.panes
+                for cell, count in pane.cells.items()
+                if cell.slot in slots and known.marked(host, cell.fields.get("iface", ""))
+            )
+        )
+
+    return evaluate
+
+
+def _private_share(call: _Call) -> Evaluate:
+    """Share of MAC addresses with the locally administered bit: made-up addresses, mostly phones."""
+    call.no_events()
+    by = call.key_field()
+    call.needs.always = True
+
+    def evaluate(view: View) -> float:
+        macs = [mac for mac in view.table(by) if mac[1:2].lower() in "0123456789abcdef"]
+        return sum(mac[1].lower() in "26ae" for mac in macs) / len(macs) if macs else NAN
+
+    return evaluate
+
+
+# -- order and time ----------------------------------------------------------------------------------------------------
+
+
+def _attempt_counts(pane: Pane, slots: frozenset[int], by: str, gap_s: float) -> dict[str, int]:
+    """Attempts per device in one pane: rows of one device closer than `gap_s` are one attempt."""
+    key = ("attempts", slots, by, gap_s)
+    found: dict[str, int] | None = pane.memo.get(key)
+    if found is None:
+        found = {}
+        last: dict[str, float] = {}
+        for time, cell in pane.ordered:
+            if cell.slot in slots:
+                who = cell.fields.get(by, "")
+                if time - last.get(who, -math.inf) > gap_s:
+                    found[who] = found.get(who, 0) + 1
+                last[who] = time
+        pane.memo[key] = found
+    return found
+
+
+def _attempts(call: _Call) -> Evaluate:
+    """Attempts, not lines: rows of one device closer than `gap_s` count once."""
+    groups, by, gap_s = call.events(ordered=True), call.key_field(), call.number("gap_s")
+    wanted = _flat(groups)
+
+    def evaluate(view: View) -> float:
+        slots = frozenset(wanted())
+        return float(sum(sum(_attempt_counts(pane, slots, by, gap_s).values()) for pane in view.panes))
+
+    return evaluate
+
+
+def _attempts_of_members(call: _Call) -> Evaluate:
+    """Most attempts of a device that also got in (`done`, at least `joins` times): one address, two devices."""
+    groups, by = call.events(ordered=True), call.key_field()
+    gap_s, done, joins = call.number("gap_s"), call.several("done"), call.number("joins")
+    wanted = _flat(groups)
+
+    def evaluate(view: View) -> float:
+        slots, total = frozenset(wanted()), dict[str, int]()
+        for pane in view.panes:
+            for who, tries in _attempt_counts(pane, slots, by, gap_s).items():
+                total[who] = total.get(who, 0) + tries
+        table = view.table(by)
+        return float(max((n for who, n in total.items() if _largest(table.get(who, {}), done) >= joins), default=0))
+
+    return evaluate
+
+
+def _rejoins(call: _Call) -> Evaluate:
+    """Joins of devices that were never seen leaving: `rejoins(auth_ok, up=[…], down=[…], by=mac, after_s=1)`."""
+    again, by, after_s = call.events(ordered=True), call.key_field(), call.number("after_s", 1.0)
+    up, down = call.several("up", ordered=True), call.several("down", ordered=True)
+
+    def evaluate(view: View) -> float:
+        begins, rises, falls = _flat(again)(), _flat(up)(), _flat(down)()
+        found = 0
+        for pane in view.panes:
+            since: dict[str, float] = {}
+            for time, cell in pane.ordered:
+                who = cell.fields.get(by)
+                if who is None:
+                    continue
+                if cell.slot in begins and time - since.get(who, math.inf) > after_s:
+                    found += 1
+                if cell.slot in rises:
+                    since.setdefault(who, time)
+                elif cell.slot in falls:
+                    since.pop(who, None)
+        return float(found)
+
+    return evaluate
+
+
+def _unannounced(call: _Call) -> Evaluate:
+    """Starts with no stop within `within_s` before them; starts within `merge_s` of each other are one."""
+    starts, stops = call.several("start", ordered=True), call.several("stop", ordered=True)
+    within_s, merge_s = call.number("within_s"), call.number("merge_s", 3.0)
+
+    def evaluate(view: View) -> float:
+        begins, ends = _flat(starts)(), _flat(stops)()
+        found = 0
+        for pane in view.panes:
+            stop = begun = -math.inf
+            for time, cell in pane.ordered:
+                if cell.slot in ends:
+                    stop = time
+                elif cell.slot in begins:
+                    found += time - begun > merge_s and time - stop > within_s
+                    begun = time
+        return float(found)
+
+    return evaluate
+
+
+def _bursts(call: _Call) -> Evaluate:
+    """Rows that complete `n` of these events within `within_s`."""
+    groups, n, within_s = call.events(ordered=True), int(call.number("n")), call.number("within_s")
+    wanted = _flat(groups)
+
+    def evaluate(view: View) -> float:
+        slots, found = wanted(), 0
+        for pane in view.panes:
+            times = [time for time, cell in pane.ordered if cell.slot in slots]
+            found += sum(later - earlier < within_s for earlier, later in zip(times, times[n - 1 :], strict=False))
+        return float(found)
+
+    return evaluate
+
+
+def _longest_gap(call: _Call) -> Evaluate:
+    """Longest pause in seconds before a row, the one at the view's start included."""
+    call.no_events()
+    call.needs.always = call.needs.spans = True
+
+    def evaluate(view: View) -> float:
+        longest, last = 0.0, view.start
+        for pane in view.panes:
+            longest = max(longest, pane.first - last, pane.gap)
+            last = pane.last
+        return longest
+
+    return evaluate
+
+
+def _gap_mean(call: _Call) -> Evaluate:
+    """Mean seconds between rows; missing with fewer than two rows."""
+    call.no_events()
+    call.needs.always = True
+    return lambda view: (view.last.last - view.panes[0].first) / (view.rows - 1) if view.rows > 1 else NAN
+
+
+def _readings(view: View, slots: set[int], name: str) -> list[tuple[float, float]]:
+    """(time, value) of a numeric field in time order; text that is no number is left out."""
+    found = []
+    for pane in view.panes:
+        for time, cell in pane.ordered:
+            if cell.slot in slots:
+                try:
+                    found.append((time, float(cell.fields[name])))
+                except (KeyError, ValueError):
+                    continue
+    return found
+
+
+def _statistic(compute: Callable[[list[tuple[float, float]]], float]) -> Callable[[_Call], Evaluate]:
+    def build(call: _Call) -> Evaluate:
+        name = call.word("field")
+        wanted = _flat(call.events(ordered=True))
+        call.needs.empty = NAN
+        return lambda view: compute(found) if (found := _readings(view, wanted(), name)) else NAN
+
+    return build
+
+
+def _mean_of(readings: list[tuple[float, float]]) -> float:
+    return math.fsum(value for _, value in readings) / len(readings)
+
+
+def _std_of(readings: list[tuple[float, float]]) -> float:
+    mean = _mean_of(readings)
+    return math.sqrt(math.fsum((value - mean) ** 2 for _, value in readings) / len(readings))
+
+
+def _last_of(readings: list[tuple[float, float]]) -> float:
+    return readings[-1][1]
+
+
+def _slope_of(readings: list[tuple[float, float]]) -> float:
+    """Least-squares slope per minute; missing with fewer than two different times."""
+    mean_t = math.fsum(time for time, _ in readings) / len(readings)
+    mean_v = _mean_of(readings)
+    spread = math.fsum((time - mean_t) ** 2 for time, _ in readings)
+    return 60 * math.fsum((t - mean_t) * (v - mean_v) for t, v in readings) / spread if spread else NAN
+
+
+def _session_time(call: _Call) -> Evaluate:
+    """Mean seconds that devices were connected inside the window; a session is cut at the window's edges."""
+    opens, closes, by = call.several("open", ordered=True), call.several("close", ordered=True), call.key_field()
+    call.needs.empty = NAN
+
+    def evaluate(view: View) -> float:
+        begins, ends = _flat(opens)(), _flat(closes)()
+        lengths: list[float] = []
+        for pane in view.panes:
+            since: dict[str, float] = {}
+            for time, cell in pane.ordered:
+                who = cell.fields.get(by, "")
+                if cell.slot in begins:
+                    since.setdefault(who, time)
+                elif cell.slot in ends:
+                    lengths.append(time - since.pop(who, pane.start))
+            lengths.extend(pane.end - begun for begun in since.values())
+        return math.fsum(lengths) / len(lengths) if lengths else NAN
+
+    return evaluate
+
+
+def _clock(call: _Call) -> Evaluate:
+    """`clock(of=hour)` 0 to 24 or `clock(of=weekday)` 0 (Monday) to 6, local to the agent's time zone."""
+    call.no_events()
+    call.needs.always = True
+    part = call.word("of")
+    if part not in ("hour", "weekday"):
+        raise FormulaError("clock knows of=hour and of=weekday")
+
+    def evaluate(view: View) -> float:
+        weekday, hour = _local(view.last.start, view.zone)
+        return weekday if part == "weekday" else hour
+
+    return evaluate
+
+
+@lru_cache(4096)
+def _local(time: float, zone: tzinfo) -> tuple[float, float]:
+    """(weekday, hour with its fraction) of a moment; many hosts ask for the same one."""
+    moment = datetime.fromtimestamp(time, zone)
+    return float(moment.weekday()), moment.hour + moment.minute / 60
+
+
+def _cyclic(call: _Call) -> Evaluate:
+    """`cyclic(of=hour, wave=sin)`: the hour or weekday on a circle, so that 23:59 lies next to 00:00."""
+    turn = math.tau / (24 if isinstance(node := call.named.get("of"), ast.Name) and node.id == "hour" else 7)
+    wave = {"sin": math.sin, "cos": math.cos}.get(call.word("wave"))
+    if wave is None:
+        raise FormulaError("cyclic knows wave=sin and wave=cos")
+    clock = _clock(call)
+    return lambda view: wave(turn * clock(view))
+
+
+ADDITIVE = frozenset({"lines", "count", "attempts", "rejoins", "unannounced", "bursts", "unseen", "marked"})
+
+FUNCTIONS: dict[str, Callable[[_Call], Evaluate]] = {
+    "lines": _lines,
+    "top": _top,
+    "count": _count,
+    "unique": _unique,
+    "ratio": _ratio,
+    "severity_ratio": _severity_ratio,
+    "programs": _programs,
+    "entropy": _entropy,
+    "most": _most,
+    "unfinished": _unfinished,
+    "devices_with": _devices_with,
+    "excess": _excess,
+    "unseen": _unseen,
+    "marked": _marked,
+    "private_share": _private_share,
+    "attempts": _attempts,
+    "attempts_of_members": _attempts_of_members,
+    "rejoins": _rejoins,
+    "unannounced": _unannounced,
+    "bursts": _bursts,
+    "longest_gap": _longest_gap,
+    "gap_mean": _gap_mean,
+    "mean": _statistic(_mean_of),
+    "std": _statistic(_std_of),
+    "last": _statistic(_last_of),
+    "slope": _statistic(_slope_of),
+    "session_time": _session_time,
+    "clock": _clock,
+    "cyclic": _cyclic,
+}
+
+
+def compile_formula(text: str, lexicon: Lexicon) -> Formula:
+    """Compile a feature's formula against an agent's events. Raises FormulaError with the part that is wrong."""
+    needs = Needs()
+
+    def call(function: str, args: list[ast.expr], named: dict[str, ast.expr]) -> Evaluate:
+        if function not in FUNCTIONS:
+            raise FormulaError(f"unknown function {function!r}; there are {', '.join(FUNCTIONS)}")
+        arguments = _Call(function, args, named, lexicon, needs)
+        evaluate = FUNCTIONS[function](arguments)
+        arguments.done()
+        return evaluate
+
+    def name(identifier: str) -> Evaluate:
+        raise FormulaError(f"{identifier!r} is not a function call; write count({identifier})")
+
+    evaluate = formula.compile_expression(text, name, call)
+    root = formula.parse(text)
+    single = isinstance(root, ast.Call) and isinstance(root.func, ast.Name)
+    additive = single and root.func.id in ADDITIVE  # type: ignore[attr-defined]
+    always = needs.always or not single
+    return Formula(
+        evaluate,
+        additive,
+        None if always else frozenset(needs.events),
+        needs.empty,
+        frozenset(needs.ordered),
+        frozenset(needs.by),
+        needs.spans,
+        bool(needs.ordered) and not additive and "attempts_of_members" not in text,
+        needs,
+    )
