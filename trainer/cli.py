@@ -1,0 +1,63 @@
+"""`pipit-trainer`: the commands of the trainer. Each is imported when it is used, so that start-up stays quick."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from shared import __version__
+from shared.command import LazyGroup, run_main
+from shared.config import environ
+from shared.logs import setup_logging
+from trainer.config import load_settings
+
+NAME = "pipit-trainer"
+logger = logging.getLogger(__name__)
+
+
+@click.group(
+    NAME,
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    lazy={
+        "export": "trainer.cli_data:export",
+        "validate": "trainer.cli_data:validate",
+        "events": "trainer.cli_data:events",
+        "features": "trainer.cli_data:features",
+        "train": "trainer.cli_train:train",
+        "models": "trainer.cli_ship:models",
+        "keys": "trainer.cli_ship:keys",
+        "targets": "trainer.cli_ship:targets",
+        "ship": "trainer.cli_ship:ship",
+        "rollback": "trainer.cli_ship:rollback",
+        "serve": "trainer.cli_serve:serve",
+    },
+)
+@click.option(
+    "--config",
+    "-c",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file of the service (YAML).",
+)
+@click.option("--verbose", "-v", is_flag=True, help="Log everything.")
+@click.version_option(__version__, prog_name=NAME)
+@click.pass_context
+def cli(context: click.Context, file: Path | None, verbose: bool) -> None:
+    """Learn on this machine what normal logs look like, and ship that knowledge to Raspberry Pis.
+
+    Settings come from --config, then TRAINING_… variables. Exit codes: 0 done, 1 refused, 2 usage, 3 unknown (offline
+    or timed out).
+    """
+    settings = load_settings(file, environ(), {"debug": verbose or None})
+    setup_logging(settings.log_level, settings.log_file)
+    for warning in settings.warnings:
+        logger.warning("%s", warning)
+    context.obj = settings
+
+
+def main() -> None:
+    """The console script."""
+    run_main(cli, NAME)
