@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.postgres_server import PostgresServer, find_postgres
-from tests.services import MissingPart, Part, RedisServer, Server, find, find_redis, running
+from tests.services import MissingPartError, Part, RedisServer, Server, find, find_redis, running
 from tests.sshd_server import SshdServer, find_sshd
 
 # part → how it is found. REAL_PARTS uses these names.
@@ -47,7 +47,7 @@ def need(name: str) -> Part:
     if name not in _found:
         try:
             _found[name] = FINDERS[name]()
-        except MissingPart as missing:
+        except MissingPartError as missing:
             _missing[name] = str(missing)
             if {name, "all"} & set(os.environ.get("REAL_PARTS", "").replace(" ", "").split(",")):
                 pytest.fail(f"REAL_PARTS asks for it, but {missing}", pytrace=False)

