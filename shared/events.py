@@ -7,7 +7,7 @@ read, with the standard `re`. Linear time whatever the text, so a network name c
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import re2
 
@@ -29,7 +29,9 @@ _SHAPE = re.compile(rf"(?P<a>{_ADDRESS})|(?P<q>{_QUOTED})|(?P<n>\b0x[0-9A-Fa-f]+
 class Parsed:
     """What a message says. Values are shared between equal messages: read them, do not change them."""
 
-    __slots__ = ("_message", "_shape", "again", "event", "fields", "index", "program", "repeat", "severity")
+    __slots__ = ("event", "fields", "index", "message", "program", "severity")
+    repeat = 1  # N of "message repeated N times: [ ... ]"
+    again = 0  # N of "last message repeated N times"
 
     def __init__(self, event: str, index: int, fields: Mapping[str, str], severity: int, program: str, message: str) -> None:
         self.event = event
@@ -37,17 +39,23 @@ class Parsed:
         self.fields = fields
         self.severity = severity
         self.program = program
-        self.repeat = 1
-        self.again = 0
-        self._message = message
-        self._shape: str | None = None
+        self.message = message
 
     @property
     def shape(self) -> str:
         """The message with addresses, quoted text and numbers replaced: what lines of one kind have in common."""
-        if self._shape is None:
-            self._shape = shape_of(self._message)
-        return self._shape
+        return shape_of(self.message)
+
+
+class Counted(Parsed):
+    """A line of syslog's repeat compression. (A class of its own, so that the millions of others stay small.)"""
+
+    __slots__ = ("again", "repeat")
+
+    def __init__(self, parsed: Parsed, repeat: int = 1, again: int = 0) -> None:
+        super().__init__(parsed.event, parsed.index, parsed.fields, parsed.severity, parsed.program, parsed.message)
+        self.repeat = repeat
+        self.again = again
 
 
 def shape_of(message: str) -> str:
@@ -59,20 +67,26 @@ def _replacement(match: re.Match[str]) -> str:
     return {"a": "<mac>", "q": "<text>", "n": "#"}[match.lastgroup or "n"]
 
 
+# event, its index, the search of the winning pattern (None: it has no named group), its fixed fields
+_Winner = tuple[str, int, Callable[[str], "re.Match[str] | None"] | None, Mapping[str, str]]
+
+
 class EventParser:
     """Parses the messages of one agent; keeps the results of the last messages, since lines repeat."""
 
     def __init__(self, spec: AgentSpec) -> None:
-        self._set = re2.Set.SearchSet()
-        self._winners: list[tuple[str, int, re.Pattern[str], Mapping[str, str], bool]] = []
+        patterns = [(event, index, number) for index, event in enumerate(spec.events) for number in range(len(event.patterns))]
+        anchored = all(event.patterns[number].startswith("^") for event, _, number in patterns)
+        # anchored at the start the automaton stops as soon as nothing can match any more
+        self._set = re2.Set.MatchSet() if anchored else re2.Set.SearchSet()
+        self._winners: list[_Winner] = []
         self._generic = tuple((name, re.compile(pattern, re.ASCII)) for name, pattern in spec.fields.items())
         self._leaders = tuple(re.compile(leader, re.ASCII) for leader in spec.leaders)
-        for index, event in enumerate(spec.events):
-            for number, pattern in enumerate(event.patterns):
-                self._set.Add(pattern)
-                compiled = re.compile(pattern, re.ASCII)
-                fixed = event.sets[number] if event.sets else _NOTHING
-                self._winners.append((event.name, index, compiled, fixed, bool(compiled.groupindex)))
+        for event, index, number in patterns:
+            self._set.Add(event.patterns[number])
+            pattern = re.compile(event.patterns[number], re.ASCII)
+            search = pattern.search if pattern.groupindex else None
+            self._winners.append((event.name, index, search, event.sets[number] if event.sets else _NOTHING))
         self._set.Compile()
         self._match = self._set.Match
         self._unknown = len(spec.events)
@@ -96,12 +110,17 @@ class EventParser:
         hits = self._match(message.encode("utf-8", "replace"))
         if not hits:
             return self._second_look(program, severity, message)
-        return self._won(min(hits), program, severity, message)
+        return self._won(hits[0] if len(hits) == 1 else min(hits), program, severity, message)
 
     def _won(self, winner: int, program: str, severity: int, message: str) -> Parsed:
-        event, index, pattern, fixed, named = self._winners[winner]
-        match = pattern.search(message) if named else None
-        fields = {name: value for name, value in match.groupdict().items() if value is not None} if match else {}
+        event, index, search, fixed = self._winners[winner]
+        fields: dict[str, str] = {}
+        if search:
+            match = search(message)
+            if match:
+                fields = match.groupdict()
+                if None in fields.values():
+                    fields = {name: value for name, value in fields.items() if value is not None}
         if fixed:
             fields.update(fixed)
         for name, generic in self._generic:
@@ -122,14 +141,10 @@ class EventParser:
         if " repeated " in message[:200]:
             again = _AGAIN.search(message)
             if again:
-                parsed = Parsed(REPEAT, self._unknown, _NOTHING, severity, program, message)
-                parsed.again = int(again[1])
-                return parsed
+                return Counted(Parsed(REPEAT, self._unknown, _NOTHING, severity, program, message), again=int(again[1]))
             repeated = _REPEATED.search(message)
             if repeated:
-                parsed = self._parse(program, severity, repeated[2])
-                parsed.repeat = max(1, int(repeated[1]))
-                return parsed
+                return Counted(self._parse(program, severity, repeated[2]), repeat=max(1, int(repeated[1])))
         stripped = self._without_leaders(message)
         if stripped != message:
             hits = self._match(stripped.encode("utf-8", "replace"))
