@@ -1,0 +1,165 @@
+"""Commands about exports: fetch one, look whether it is fit, see its events and its features."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from shared.agent import BUILTIN, AgentSpec, load_agents
+from shared.clean import clean, clean_csv
+from shared.errors import ConfigError, ExportError
+from shared.frame import BadRow, open_export
+from shared.values import Row, iso
+from trainer.config import Settings
+from trainer.progress import shown_progress
+
+logger = logging.getLogger(__name__)
+EXPORT_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def find_agent(settings: Settings, name: str) -> AgentSpec:
+    """An agent by its name, built in or from the configured folder.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    folders = [BUILTIN] if settings.agents_dir is None else [BUILTIN, settings.agents_dir]
+    agents = load_agents(folders)
+    if name not in agents:
+        raise ConfigError(f"--agent {name!r}: no such agent; there are {', '.join(sorted(agents))}")
+    return agents[name]
+
+
+class BadRows:
+    """Counts rows that could not be read, and remembers the first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: BadRow | None = None
+
+    def __call__(self, bad: BadRow) -> None:
+        self.count += 1
+        self.first = self.first or bad
+
+    def warn(self) -> None:
+        """Say once how many there were."""
+        if self.count:
+            logger.warning("rows passed over count=%d first=%s", self.count, clean(str(self.first)))
+
+
+@click.command()
+@click.argument("file", metavar="EXPORT", type=EXPORT_FILE)
+@click.option("--agent", default="wifi", show_default=True, help="Whose events and programs count.")
+@click.option("--json", "as_json", is_flag=True, help="The whole report as one JSON object.")
+@click.pass_obj
+def validate(settings: Settings, file: Path, agent: str, as_json: bool) -> int:
+    """Is EXPORT fit to train on? Errors end with exit code 1; warnings do not."""
+    from trainer.validate import validate as examine
+
+    report = examine(file, find_agent(settings, agent))
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=2))
+        return 1 if report.errors else 0
+    for error in report.errors:
+        click.echo(f"error: {clean(error)}", err=True)
+    for warning in report.warnings:
+        click.echo(f"warning: {clean(warning)}", err=True)
+    for name, value in report.as_json().items():
+        if name not in ("errors", "warnings"):
+            click.echo(f"{name:<24} {_shown(value)}")
+    click.echo(f"{file}: {'not fit to train on' if report.errors else 'fit to train on'}")
+    return 1 if report.errors else 0
+
+
+@click.command()
+@click.argument("file", metavar="EXPORT", type=EXPORT_FILE)
+@click.option("--agent", default="wifi", show_default=True, help="Whose patterns are used.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a row: id, event and the fields that were found."
+)
+@click.pass_obj
+def events(settings: Settings, file: Path, agent: str, as_json: bool) -> None:
+    """What each line of EXPORT says. Without --json: how often each event occurs."""
+    from shared.events import EventParser
+
+    parser = EventParser(find_agent(settings, agent))
+    bad = BadRows()
+    counts: Counter[str] = Counter()
+    write = sys.stdout.write
+    for row in open_export(file).rows(bad):
+        parsed = parser.parse(row[3], row[5], row[6])
+        if as_json:
+            write(json.dumps(_event(row, parsed)) + "\n")
+        else:
+            counts[parsed.event] += 1
+    bad.warn()
+    total = sum(counts.values())
+    for event, number in counts.most_common():
+        click.echo(f"{number:>9,}  {number / total:>6.1%}  {event}")
+
+
+@click.command()
+@click.argument("file", metavar="EXPORT", type=EXPORT_FILE)
+@click.option("--agent", default="wifi", show_default=True, help="Whose features are worked out.")
+@click.option(
+    "--output", type=EXPORT_FILE, required=True, help="CSV file to write: host, window_start, role, features."
+)
+@click.pass_obj
+def features(settings: Settings, file: Path, agent: str, output: Path) -> None:
+    """The features of every window of EXPORT, one row each; an empty cell is a value that the host cannot have."""
+    from shared.features import FeatureExtractor, windows
+
+    extractor = FeatureExtractor(find_agent(settings, agent))
+    bad = BadRows()
+    written = 0
+    with shown_progress() as progress, _beside(output) as stream:
+        table = csv.writer(stream)
+        table.writerow(["host", "window_start", "role", *extractor.table.names])
+        for window in windows(open_export(file).rows(bad), extractor):
+            values = ("" if math.isnan(value) else f"{value:.10g}" for value in window.short)
+            table.writerow([clean_csv(window.host), iso(window.start), window.role, *values])
+            written += 1
+            if written % 1000 == 0:
+                progress(f"{written:,} windows", None)
+    bad.warn()
+    if extractor.late:
+        logger.warning("rows out of order, after their window had closed count=%d", extractor.late)
+    click.echo(f"{written:,} windows, {len(extractor.table.names)} features: {output}", err=True)
+
+
+def _event(row: Row, parsed: Any) -> dict[str, object]:
+    found: dict[str, object] = {"id": row[0], "event": parsed.event}
+    found.update((name, value) for name, value in parsed.fields.items() if name not in found)
+    return found
+
+
+@contextmanager
+def _beside(output: Path) -> Iterator[IO[str]]:
+    """Write beside the file and rename: what was there stays until the new one is whole."""
+    beside = output.with_name(output.name + ".part")
+    try:
+        with beside.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+            yield stream
+        beside.replace(output)
+    except OSError as error:
+        raise ExportError(f"write {output}: {error.strerror or error}; choose another --output") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{clean(str(key))}: {_shown(inner)}" for key, inner in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return "; ".join(_shown(inner) for inner in value) or "none"
+    return clean(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
