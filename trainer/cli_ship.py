@@ -1,0 +1,349 @@
+"""`pipit-trainer ship | rollback | targets | keys | models`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shared import layout
+from shared.clean import clean
+from shared.errors import ConfigError, PipitError, ShipError
+from trainer import fleet, history, registry
+from trainer import targets as known
+from trainer.deliver import Sender, behind, check, deliver, failure, roll_back
+from trainer.keys import ensure_key
+from trainer.remote import Progress, no_progress
+from trainer.ship import GOOD, LOADED, Shipped, Wait
+from trainer.targets import Target
+
+_PATH = click.Path(path_type=Path)
+
+
+class WaitCommand(click.Command):
+    """A command whose `--wait` stands alone or has a value (`--wait=good`), and never takes the next word."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"--wait={LOADED}" if arg == "--wait" else arg for arg in args])
+
+
+def _way(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed((
+        click.option("--agent", help="Which agent, where a version's name is not unique."),
+        click.option("--identity", type=_PATH, help="SSH key to log in with."),
+        click.option("--known-hosts", type=_PATH, help="File that pins the host's key."),
+        click.option("--wait", type=click.Choice([LOADED, GOOD]), metavar="[=good]",
+                     help="Wait until the version serves; with =good until probation has passed."),
+        click.option("--timeout", default=180.0, show_default=True, help="Seconds to wait for the receipt."),
+        click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON."),
+    )):
+        command = option(command)
+    return command
+
+
+@click.command(cls=WaitCommand)
+@click.argument("version", required=False)
+@click.option("--to", "target", help="A known target, or sftp://user@host:port/inbox (two slashes: absolute).")
+@click.option("--fleet", "group", help="A group of targets, or `all`: canary first, then batches.")
+@click.option("--canaries", default=1, show_default=True, help="Targets that must take it before the rest.")
+@click.option("--batch", default=5, show_default=True, help="Targets at a time after that.")
+@click.option("--undo", is_flag=True, help="After a failure roll those back that have it already.")
+@click.option("--catch-up", is_flag=True, help="Ship again to targets that were offline last time.")
+@click.option("--force", is_flag=True, help="Ship although the quality gate was missed; recorded.")
+@_way
+@click.pass_obj
+def ship(
+    settings: Any, version: str | None, target: str | None, group: str | None, canaries: int, batch: int, undo: bool,
+    catch_up: bool, force: bool, agent: str | None, identity: Path | None, known_hosts: Path | None, wait: str | None,
+    timeout: float, as_json: bool,
+) -> None:
+    """Ship VERSION (a version, `latest`, `active` or `wifi_<version>`) to a target or a fleet."""
+    if (target is None) == (group is None):
+        raise click.UsageError("give either --to or --fleet")
+    sender = _sender(settings)
+    waiting = Wait(wait, timeout) if wait else None
+    if catch_up:
+        members = [known.find_target(sender.state_dir, target)] if target else known.fleet(sender.state_dir, group or "")
+        _catch_up(sender, members, waiting, force, as_json)
+        return
+    if version is None:
+        raise click.UsageError("say which version; `latest` is the newest")
+    agent, version = layout.resolve(sender.models, version, agent)
+    if group is not None:
+        _ship_fleet(sender, group, agent, version, waiting or Wait(GOOD, timeout), canaries, batch, undo, force, as_json)
+        return
+    found = known.find_target(sender.state_dir, target or "", identity, known_hosts)
+    with _progress(f"{layout.model_id(agent, version)} → {found.name}", as_json) as progress:
+        shipped = deliver(sender, found, agent, version, wait=waiting, force=force, progress=progress)
+    _say(shipped, as_json)
+
+
+@click.command(cls=WaitCommand)
+@click.argument("version", required=False)
+@click.option("--to", "target", required=True, help="A known target, or its URL.")
+@_way
+@click.pass_obj
+def rollback(
+    settings: Any, version: str | None, target: str, agent: str | None, identity: Path | None, known_hosts: Path | None,
+    wait: str | None, timeout: float, as_json: bool,
+) -> None:
+    """Bring VERSION (or the former one) back to a target, signed anew as `<version>-rN`."""
+    sender = _sender(settings)
+    found = known.find_target(sender.state_dir, target, identity, known_hosts)
+    with _progress(f"rollback → {found.name}", as_json) as progress:
+        shipped = roll_back(sender, found, version, agent, wait=Wait(wait, timeout) if wait else None, progress=progress)
+    _say(shipped, as_json)
+
+
+@click.group()
+def targets() -> None:
+    """The Pis that this trainer ships to."""
+
+
+@targets.command("add")
+@click.argument("name")
+@click.argument("url")
+@click.option("--identity", type=_PATH, help="SSH key to log in with.")
+@click.option("--known-hosts", type=_PATH, help="File that pins the host's key.")
+@click.option("--group", "groups", multiple=True, help="A fleet it belongs to; may be repeated.")
+@click.pass_obj
+def targets_add(
+    settings: Any, name: str, url: str, identity: Path | None, known_hosts: Path | None, groups: tuple[str, ...]
+) -> None:
+    """Add NAME at sftp://user@host:port/inbox (one slash: from the login folder; two: absolute)."""
+    here = [path.expanduser().absolute() if path else None for path in (identity, known_hosts)]
+    known.add_target(_state(settings), known.parse_target(name, url, here[0], here[1], groups))
+    click.echo(f"target {name} added")
+
+
+@targets.command("list")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def targets_list(settings: Any, as_json: bool) -> None:
+    """Known targets, and what happened there last."""
+    last = history.latest(_state(settings))
+    rows = []
+    for target in known.load_targets(_state(settings)).values():
+        done = {agent: asdict(transfer) for (name, agent), transfer in last.items() if name == target.name}
+        rows.append({"name": target.name, "url": target.url, "groups": list(target.groups), "last": done})
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        said = ", ".join(f"{agent} {t['version']} {t['state']}" for agent, t in row["last"].items()) or "nothing yet"
+        click.echo(clean(f"{row['name']:<16} {row['url']:<48} {','.join(row['groups']):<12} {said}"))
+
+
+@targets.command("remove")
+@click.argument("name")
+@click.pass_obj
+def targets_remove(settings: Any, name: str) -> None:
+    """Forget a target."""
+    known.remove_target(_state(settings), name)
+    click.echo(f"target {name} removed")
+
+
+@targets.command("check")
+@click.argument("name")
+@click.pass_obj
+def targets_check(settings: Any, name: str) -> None:
+    """Log in, see that the inbox can be written, and print what serves there as JSON."""
+    click.echo(json.dumps(check(_sender(settings), known.find_target(_state(settings), name))))
+
+
+@targets.command("history")
+@click.option("--target")
+@click.option("--agent")
+@click.option("--limit", default=20, show_default=True)
+@click.option("--forget-days", type=float, help="Remove what is older than this many days instead.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def targets_history(
+    settings: Any, target: str | None, agent: str | None, limit: int, forget_days: float | None, as_json: bool
+) -> None:
+    """What was shipped, newest first."""
+    if forget_days is not None:
+        click.echo(f"{history.forget(_state(settings), time.time() - forget_days * 86400)} removed")
+        return
+    found = history.transfers(_state(settings), target=target, agent=agent, limit=limit)
+    if as_json:
+        click.echo(json.dumps([asdict(transfer) for transfer in found]))
+        return
+    for t in found:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(t.at))
+        click.echo(clean(f"{when}  {t.what:<8} {t.agent} {t.version:<20} {t.target:<16} {t.state:<9} {t.code} {t.reason}"))
+
+
+@click.group()
+def keys() -> None:
+    """The key that signs bundles."""
+
+
+@keys.command("init")
+@click.pass_obj
+def keys_init(settings: Any) -> None:
+    """Make the signing key where there is none."""
+    key = ensure_key(_state(settings), settings.signing_key)
+    click.echo(f"{'made' if key.made else 'there already:'} {key.path} ({key.fingerprint})")
+    click.echo(key.allowed_signers_line)
+
+
+@keys.command("show")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def keys_show(settings: Any, as_json: bool) -> None:
+    """The public key, its fingerprint, and the line for a Pi's allowed signers file."""
+    key = ensure_key(_state(settings), settings.signing_key)
+    if as_json:
+        click.echo(json.dumps({"path": str(key.path), "public": key.public, "fingerprint": key.fingerprint,
+                               "allowed_signers": key.allowed_signers_line}))
+        return
+    click.echo(f"{key.public}\n{key.fingerprint}\n{key.allowed_signers_line}")
+
+
+@click.group()
+def models() -> None:
+    """The models on this machine."""
+
+
+@models.command("list")
+@click.option("--agent")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
+    """All versions, newest first."""
+    entries = registry.list_models(settings.models_dir, agent)
+    if as_json:
+        click.echo(json.dumps([entry.as_json() for entry in entries]))
+        return
+    for entry in entries:
+        said = entry.fault or f"serial {entry.serial}, {entry.size_bytes / 1e6:.1f} MB"
+        click.echo(clean(f"{'*' if entry.active else ' '} {entry.model_id:<32} {said}"))
+
+
+@models.command("show")
+@click.argument("version")
+@click.option("--agent")
+@click.pass_obj
+def models_show(settings: Any, version: str, agent: str | None) -> None:
+    """One version with its metadata, as JSON."""
+    click.echo(json.dumps(registry.show(settings.models_dir, *layout.resolve(settings.models_dir, version, agent)).as_json(),
+                          indent=2))
+
+
+@models.command("prune")
+@click.option("--keep", default=5, show_default=True, help="Versions of each agent that stay.")
+@click.option("--older-than-days", type=float, help="Remove only versions older than this.")
+@click.option("--agent")
+@click.pass_obj
+def models_prune(settings: Any, keep: int, older_than_days: float | None, agent: str | None) -> None:
+    """Remove old versions; never one that is active here or at a target."""
+    held = {layout.model_id(t.agent, t.version) for t in history.latest(_state(settings)).values()}
+    before = None if older_than_days is None else time.time() - older_than_days * 86400
+    for model_id in registry.prune(settings.models_dir, keep, agent=agent, before=before, held=held):
+        click.echo(f"removed {model_id}")
+
+
+def _ship_fleet(
+    sender: Sender, group: str, agent: str, version: str, wait: Wait, canaries: int, batch: int, undo: bool, force: bool,
+    as_json: bool,
+) -> None:
+    """The roll-out; its failures end the command with 1, offline targets with 3."""
+    members = known.fleet(sender.state_dir, group)
+
+    def send(target: Target) -> Shipped:
+        return deliver(sender, target, agent, version, wait=wait, force=force)
+
+    def say(name: str, state: str) -> None:
+        click.echo(f"{name}: {state}", err=True)
+
+    done = fleet.roll_out(members, send, send, canaries=canaries, batch=batch, watch=say)
+    undone = _undo(sender, members, done, agent, wait) if done.failed and undo else []
+    if as_json:
+        click.echo(json.dumps({"version": version, "results": [asdict(r) for r in done.results], "undone": undone}))
+    _raise_for(done)
+
+
+def _undo(sender: Sender, members: list[Target], done: fleet.RollOut, agent: str, wait: Wait) -> list[str]:
+    names = [result.target for result in done.results if result.ok]
+    undone = []
+    for target in members:
+        if target.name in names:
+            try:
+                roll_back(sender, target, None, agent, wait=Wait(LOADED, wait.timeout_s))
+                undone.append(target.name)
+            except PipitError as error:
+                click.echo(f"{target.name}: not rolled back: {clean(str(error))}", err=True)
+    return undone
+
+
+def _raise_for(done: fleet.RollOut) -> None:
+    if done.failed:
+        bad = "; ".join(f"{r.target}: {r.reason}" for r in done.results if r.state == fleet.FAILED)
+        raise ShipError(f"fleet: stopped after a failure ({bad}); skipped: {', '.join(done.named(fleet.SKIPPED)) or '-'}",
+                        "fleet")
+    if offline := done.named(fleet.OFFLINE):
+        raise ShipError(f"fleet: offline: {', '.join(offline)}; `ship --fleet … --catch-up` tries these again", "offline",
+                        True)
+
+
+def _catch_up(sender: Sender, members: list[Target], wait: Wait | None, force: bool, as_json: bool) -> None:
+    results = []
+    for target, agent, version in behind(sender, members):
+        try:
+            state = deliver(sender, target, agent, version, wait=wait, force=force).state
+            results.append(fleet.Result(target.name, state))
+        except PipitError as error:
+            code, reason = failure(error)
+            results.append(fleet.Result(target.name, fleet.OFFLINE if code == "offline" else fleet.FAILED, code, reason))
+        if not as_json:
+            click.echo(f"{target.name}: {results[-1].state}")
+    if as_json:
+        click.echo(json.dumps([asdict(result) for result in results]))
+    elif not results:
+        click.echo("nobody is behind")
+    _raise_for(fleet.RollOut(tuple(results)))
+
+
+def _say(shipped: Shipped, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**asdict(shipped), "state": shipped.state}))
+        return
+    model_id = layout.model_id(shipped.agent, shipped.version)
+    click.echo(f"{model_id} {shipped.state} on {shipped.target} (serial {shipped.serial}, {shipped.size_bytes / 1e6:.1f} "
+               f"MB in {shipped.seconds:.1f} s)")
+
+
+def _sender(settings: Any) -> Sender:
+    state = _state(settings)
+    return Sender(Path(settings.models_dir).expanduser(), state, ensure_key(state, settings.signing_key))
+
+
+def _state(settings: Any) -> Path:
+    state = Path(settings.state_dir).expanduser()
+    if state.exists() and not state.is_dir():
+        raise ConfigError(f"state_dir: {state} is no folder")
+    return state
+
+
+@contextlib.contextmanager
+def _progress(text: str, as_json: bool) -> Iterator[Progress]:
+    """A bar on a terminal, nothing in a pipe."""
+    if as_json or not sys.stderr.isatty():
+        yield no_progress
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(clean(text), total=None)
+        yield lambda sent: bar.update(task, advance=sent)

@@ -1,0 +1,166 @@
+"""Shipping as a person asks for it: the gate, the key, the history around `ship_to`; going back; catching up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shared import layout
+from shared.errors import ConfigError, PipitError, ShipError
+from trainer import history, registry, targets
+from trainer.history import Transfer
+from trainer.keys import SigningKey
+from trainer.remote import Progress, Remote, no_progress
+from trainer.ship import Shipped, SignedBundle, Wait, load_signed, raise_if_refused, read_agent_receipt, ship_to
+from trainer.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What every delivery needs of this machine."""
+
+    models: Path
+    state_dir: Path
+    key: SigningKey
+    connect: Callable[[Target], Remote] = field(default=targets.connect)
+    now: Callable[[], float] = field(default=time.time)
+
+
+def check_gate(signed: SignedBundle, force: bool) -> None:
+    """A model that missed its quality gate is shipped only with force.
+
+    Raises:
+        ShipError: code gate.
+    """
+    try:
+        metadata: Any = json.loads(signed.raw["metadata.json"])
+        gate = metadata.get("gate") or {}
+        passed, reason = gate.get("passed", True), gate.get("reason", "see its report")
+    except (ValueError, AttributeError):
+        return
+    if not passed and not force:
+        raise ShipError(f"ship: {signed.manifest.model_id} missed the quality gate ({reason}); --force ships it all the "
+                        "same and is recorded", "gate")
+
+
+def deliver(
+    sender: Sender,
+    target: Target,
+    agent: str,
+    version: str,
+    *,
+    wait: Wait | None = None,
+    force: bool = False,
+    what: str = "ship",
+    progress: Progress = no_progress,
+) -> Shipped:
+    """Ship one version to one target and write down what came of it.
+
+    Raises:
+        ShipError: with the receipt's code when the Pi says no; `unknown` when nobody can know.
+        BundleError: the version here is not whole.
+    """
+    signed = load_signed(sender.models, agent, version, sender.key)
+    check_gate(signed, force)
+    began = sender.now()
+    forced = "forced past the gate" if force else ""
+    state, code, reason = "failed", "", forced
+    try:
+        shipped = ship_to(signed, target, wait, progress, connect=sender.connect)
+        state = shipped.state
+        if shipped.receipt:
+            code, reason = shipped.receipt.code, shipped.receipt.reason or forced
+        raise_if_refused(shipped)
+    except ShipError as error:
+        if state == "failed":
+            state, code, reason = ("unknown" if error.unknown else "failed"), error.code, str(error)
+        raise
+    finally:
+        manifest = signed.manifest
+        history.record(sender.state_dir, Transfer(
+            began, what, target.name, agent, version, manifest.serial, manifest.size, sender.now() - began, state, code,
+            reason,
+        ))
+    return shipped
+
+
+def roll_back(
+    sender: Sender,
+    target: Target,
+    reference: str | None,
+    agent: str | None = None,
+    *,
+    wait: Wait | None = None,
+    progress: Progress = no_progress,
+) -> Shipped:
+    """Bring a former version back: its files under a fresh signature, as `<version>-rN`.
+
+    Without a version it is the one that the target's receipt calls the former one.
+
+    Raises:
+        ConfigError: the version is not on this machine. ShipError, BundleError: as `deliver`.
+    """
+    if reference is None:
+        agent, reference = _former(sender, target, agent)
+    agent, version = layout.resolve(sender.models, reference, agent)
+    manifest = registry.sign_anew(
+        sender.models, agent, version, key=sender.key, state_dir=sender.state_dir, now=sender.now
+    )
+    return deliver(sender, target, agent, manifest.version, wait=wait, force=True, what="rollback", progress=progress)
+
+
+def behind(sender: Sender, members: list[Target]) -> list[tuple[Target, str, str]]:
+    """The targets that could not be reached last time, with the agent and version that they still lack."""
+    latest = history.latest(sender.state_dir)
+    return [
+        (target, agent, transfer.version)
+        for target in members
+        for (name, agent), transfer in sorted(latest.items())
+        if name == target.name and transfer.state == "unknown"
+    ]
+
+
+def check(sender: Sender, target: Target) -> dict[str, Any]:
+    """Can the target be reached and written, and what serves there?
+
+    Raises:
+        ShipError: it cannot.
+    """
+    remote = sender.connect(target)
+    try:
+        free = remote.free_bytes()
+        remote.make_folder(layout.INCOMING)
+        agents = [name for name, _ in remote.names(".") if layout.is_agent(name)]
+        receipts = {agent: read_agent_receipt(remote, agent) for agent in agents}
+    finally:
+        remote.close()
+    return {
+        "target": target.name, "free_bytes": free,
+        "agents": {a: {"version": r.version, "state": r.state, "at": r.at, "previous": r.previous}
+                   for a, r in receipts.items() if r},
+    }
+
+
+def _former(sender: Sender, target: Target, agent: str | None) -> tuple[str, str]:
+    remote = sender.connect(target)
+    try:
+        agents = [agent] if agent else [name for name, _ in remote.names(".") if layout.is_agent(name)]
+        found = [receipt for name in agents if (receipt := read_agent_receipt(remote, name))]
+    finally:
+        remote.close()
+    if len(found) != 1:
+        raise ConfigError(f"rollback: {target.name} has {'several agents' if found else 'no receipt'}; name the version")
+    receipt = found[0]
+    former = receipt.previous
+    if former is None:
+        raise ShipError(f"rollback: {target.name} has no former version of {receipt.agent}; name one", "no_previous")
+    return receipt.agent, former
+
+
+def failure(error: PipitError) -> tuple[str, str]:
+    """Code and message of a failure, for JSON."""
+    return str(getattr(error, "code", "failed")), str(error)

@@ -1,0 +1,91 @@
+"""The trainer's record of transfers: who got what, when, and what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from shared.errors import StoreError
+
+FILE = "history.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS transfers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, what TEXT NOT NULL, target TEXT NOT NULL,
+    agent TEXT NOT NULL, version TEXT NOT NULL, serial INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
+    seconds REAL NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One attempt to bring a version to a target. `what`: ship or rollback; `state`: sent, loaded, good, refused,
+    returned, failed or unknown."""
+
+    at: float
+    what: str
+    target: str
+    agent: str
+    version: str
+    serial: int
+    size_bytes: int
+    seconds: float
+    state: str
+    code: str = ""
+    reason: str = ""
+
+
+def record(state_dir: Path, transfer: Transfer) -> None:
+    """Add one.
+
+    Raises:
+        StoreError: the state folder cannot be written.
+    """
+    marks = ", ".join("?" * len(Transfer.__dataclass_fields__))
+    with _open(state_dir) as db:
+        db.execute(f"INSERT INTO transfers ({_columns()}) VALUES ({marks})", astuple(transfer))
+
+
+def transfers(
+    state_dir: Path, *, target: str | None = None, agent: str | None = None, since: float = 0.0, limit: int = 100
+) -> list[Transfer]:
+    """The newest first, of one target or agent where given."""
+    query = (
+        f"SELECT {_columns()} FROM transfers WHERE at >= ? AND ? IN ('', target) AND ? IN ('', agent)"
+        " ORDER BY id DESC LIMIT ?"
+    )
+    with _open(state_dir) as db:
+        return [Transfer(*row) for row in db.execute(query, (since, target or "", agent or "", limit))]
+
+
+def latest(state_dir: Path) -> dict[tuple[str, str], Transfer]:
+    """What happened last, by target and agent."""
+    query = f"SELECT {_columns()} FROM transfers WHERE id IN (SELECT max(id) FROM transfers GROUP BY target, agent)"
+    with _open(state_dir) as db:
+        found = [Transfer(*row) for row in db.execute(query)]
+    return {(transfer.target, transfer.agent): transfer for transfer in found}
+
+
+def forget(state_dir: Path, before: float) -> int:
+    """Remove what is older than a moment; gives how many."""
+    with _open(state_dir) as db:
+        return db.execute("DELETE FROM transfers WHERE at < ?", (before,)).rowcount
+
+
+def _columns() -> str:
+    return ", ".join(Transfer.__dataclass_fields__)
+
+
+@contextlib.contextmanager
+def _open(state_dir: Path) -> Iterator[sqlite3.Connection]:
+    path = state_dir / FILE
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.closing(sqlite3.connect(path, timeout=10.0)) as db, db:
+            db.executescript(_SCHEMA)
+            yield db
+    except (OSError, sqlite3.Error) as cause:
+        raise StoreError(f"history: {path}: {cause}; check the state folder's owner and free space") from cause
