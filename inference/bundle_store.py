@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from shared import bundle, layout
@@ -161,6 +161,16 @@ class BundleStore:
             " OR state = 'refused'",
             (manifest.agent, manifest.version, manifest.sha256, manifest.serial, signer, CANDIDATE, manifest.size,
              now, now),
+        )
+
+    def add_refused(self, row: BundleRow) -> None:
+        """Note a bundle that did not get in. What is known of a better one of that name is not touched."""
+        marks = ", ".join("?" * len(BundleRow.__dataclass_fields__))
+        self.db.execute(
+            f"INSERT INTO bundles ({_columns(BundleRow)}) VALUES ({marks}) ON CONFLICT (agent, version) DO UPDATE SET"
+            " manifest_sha256 = excluded.manifest_sha256, serial = excluded.serial, signer = excluded.signer,"
+            " code = excluded.code, reason = excluded.reason, updated = excluded.updated WHERE state = 'refused'",
+            astuple(row),
         )
 
     def count_attempt(self, agent: str, version: str, now: float) -> None:
@@ -342,9 +352,9 @@ class BundleStore:
             for version in reversed(layout.versions_in(self.folder, agent)):
                 known = self.known(agent, version)
                 state = known.state if known else BAD
-                if version in held or state in (CANDIDATE, PROBATION):
+                if version in held or state == CANDIDATE:
                     continue
-                if state == GOOD and spare > 0:
+                if state in (GOOD, PROBATION) and spare > 0:
                     spare -= 1
                     continue
                 aside = self.folder / f".tmp-{uuid.uuid4().hex}"

@@ -241,8 +241,10 @@ def folder_of(path: Path | str, within: int | None = None) -> Iterator[int]:
         yield handle
 
 
-def read_file(folder: int, name: str, limit: int) -> bytes:
+def read_file(folder: int, name: str, limit: int, expected: int | None = None) -> bytes:
     """Read a plain file of a folder, once: no link is followed, no device or pipe is waited for.
+
+    Where a size is expected, at most one byte more is read; `verify_file` then says what is wrong.
 
     Raises:
         BundleError: code missing_file, not_regular, too_large or io.
@@ -252,7 +254,7 @@ def read_file(folder: int, name: str, limit: int) -> bytes:
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise BundleError("not_regular", f"bundle: {name} is no plain file")
-            data = file.read(limit + 1)
+            data = file.read((limit if expected is None else min(limit, expected)) + 1)
     except FileNotFoundError as cause:
         raise BundleError("missing_file", f"bundle: {name} is missing; the upload may not be complete") from cause
     except OSError as cause:
