@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.postgres_server import PostgresServer, find_postgres
-from tests.services import MissingPartError, Part, RedisServer, Server, find, find_redis, running
+from tests.services import MissingPartError, Part, RedisServer, find, find_redis, running
 from tests.sshd_server import SshdServer, find_sshd
 
 # part → how it is found. REAL_PARTS uses these names.
@@ -56,42 +56,42 @@ def need(name: str) -> Part:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> Iterator[PostgresServer]:
     """One real PostgreSQL for the run; take a database with `create_database()`. Do not stop it: see own_postgres."""
     with running(PostgresServer(need("postgres"))) as server:
         yield server
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Server]:
+def own_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL for this test alone, which it may stop and start."""
     with running(PostgresServer(need("postgres"))) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[Server]:
+def redis_server() -> Iterator[RedisServer]:
     """One real Redis for the run, empty at first. Use key names of your own."""
     with running(RedisServer(need("redis"))) as server:
         yield server
 
 
 @pytest.fixture
-def own_redis() -> Iterator[Server]:
+def own_redis() -> Iterator[RedisServer]:
     """A Redis for this test alone, which it may stop and start."""
     with running(RedisServer(need("redis"))) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def sshd() -> Iterator[Server]:
+def sshd() -> Iterator[SshdServer]:
     """One real OpenSSH server for the run. Make a folder of your own below `inbox`, or take own_sshd."""
     with running(SshdServer(need("sshd"))) as server:
         yield server
 
 
 @pytest.fixture
-def own_sshd() -> Iterator[Server]:
+def own_sshd() -> Iterator[SshdServer]:
     """An OpenSSH server with an empty inbox for this test alone, which it may stop and start."""
     with running(SshdServer(need("sshd"))) as server:
         yield server

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 READY_S = 30.0
+S = TypeVar("S", bound="Server")
 
 
 class MissingPartError(Exception):
@@ -111,12 +113,13 @@ class Server:
 
     name = "server"
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, folder: Path | None = None) -> None:
         self.part = part
         self.host = "127.0.0.1"
         self.port = free_port()
         # Not the runner's own temporary folder: that one is closed to every other user, and some servers become one.
-        self.folder = Path(tempfile.mkdtemp(prefix=f"pipit-{self.name}-", dir="/var/tmp"))
+        self.folder = folder or Path(tempfile.mkdtemp(prefix=f"pipit-{self.name}-", dir="/var/tmp"))
+        self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o755)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -197,7 +200,7 @@ def may(*command: str) -> bool:
 
 
 @contextmanager
-def running(server: Server) -> Iterator[Server]:
+def running(server: S) -> Iterator[S]:
     """The server started, and closed whatever happens."""
     try:
         server.start()

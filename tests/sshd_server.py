@@ -75,8 +75,8 @@ class SshdServer(Server):
 
     name = "sshd"
 
-    def __init__(self, part: Part) -> None:
-        super().__init__(part)
+    def __init__(self, part: Part, folder: Path | None = None) -> None:
+        super().__init__(part, folder)
         self.root = self.folder / "root"
         self.identity = self.folder / "identity"
         self.known_hosts = self.folder / "known_hosts"

@@ -102,15 +102,13 @@ def pins_of(name: str) -> set[str]:
 
 def row(known: Known) -> str:
     """How docs/configuration.md shows a setting; the test prints the rows that are missing, ready to paste."""
-    default = {None: "", (): "", "": ""}.get(known.default, str(known.default)) if _hashable(known.default) else ""
-    if isinstance(known.default, float):
-        default = f"{known.default:g}"
-    cells = [f"`{known.env}`", f"`{default}`" if default else "", known.unit, known.allowed, known.doc]
+    cells = [f"`{known.env}`", _shown(known.default), known.unit, known.allowed, known.doc]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _hashable(value: object) -> bool:
-    return type(value).__hash__ is not None
+def _shown(default: object) -> str:
+    text = f"{default:g}" if isinstance(default, float) else str(default)
+    return "" if default in (None, (), "") else f"`{text}`"
 
 
 def all_settings() -> list[Known]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import paramiko
@@ -9,8 +10,9 @@ import psycopg2
 import pytest
 import redis
 
+from tests.asyncssh_server import PackagedSftpServer, find_asyncssh
 from tests.postgres_server import PostgresServer
-from tests.services import RedisServer
+from tests.services import RedisServer, running
 from tests.sshd_server import SshdServer
 
 
@@ -64,3 +66,13 @@ def test_the_chroot_holds_and_there_is_no_shell(sshd: SshdServer) -> None:
         _, out, _ = client.exec_command("id")
         assert b"uid=" not in out.read()
     assert not Path("/etc/passwd").read_text().count("pipit:x:2001"), "the user must not exist outside the namespace"
+
+
+def test_the_sftp_server_of_the_package_keeps_links_as_they_were_written() -> None:
+    with running(PackagedSftpServer(find_asyncssh())) as server, login(server) as client, client.open_sftp() as sftp:
+        sftp.symlink("20260101_000000", "inbox/new")
+        sftp.posix_rename("inbox/new", "inbox/active")
+        assert sftp.readlink("inbox/active") == "20260101_000000"
+        assert os.readlink(server.inbox / "active") == "20260101_000000"
+        with pytest.raises(OSError, match="No such file"):
+            sftp.stat("../../etc/passwd")
