@@ -1,0 +1,172 @@
+"""Everything that the page of one incident shows, as one value."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from inference import state_read as read
+from inference.web import incident_words as say
+from inference.web.bundle_words import BundleWords, RuleWords
+from inference.web.overview import Fact
+from shared.values import Verdict
+from shared.web import charts, words
+from shared.web.visible import is_hostile
+
+AROUND_S = 90 * 60
+SLOT_S = 300.0
+SLOTS_MOST = 600
+TOGETHER_S = 600.0
+
+
+@dataclass(frozen=True)
+class IncidentView:
+    """The page of one incident."""
+
+    incident: read.IncidentRow
+    headline: str
+    lead: str
+    kind: str
+    facts: tuple[Fact, ...]
+    moved: tuple[say.MovedRow, ...]
+    window: str
+    has_middle: bool
+    lines: say.ShownLines
+    is_hostile: bool
+    chart: Markup
+    helps: tuple[str, ...]
+    found: tuple[tuple[str, str], ...]
+    together: tuple[say.ListedIncident, ...]
+
+
+def view(
+    db: sqlite3.Connection, detail: read.IncidentDetail, known: BundleWords, now: float, link: Callable[[int], str]
+) -> IncidentView:
+    """Gather and word it. `link` gives the address of another incident."""
+    row, verdicts = detail.incident, detail.verdicts
+    peak = say.peak_of(verdicts)
+    lines = say.shown_lines(verdicts)
+    moved = tuple(say.moved_rows(peak, known)) if peak else ()
+    others = [
+        other
+        for other in read.incidents(db, since=row.started - TOGETHER_S, limit=500)
+        if other.id != row.id and other.started <= row.ended + TOGETHER_S
+    ]
+    together = tuple(say.listed(other, known, now, link(other.id)) for other in others[:10])
+    rule = known.rules.get(row.type)
+    return IncidentView(
+        incident=row,
+        headline=say.headline(row),
+        lead=_lead(row, now),
+        kind=known.kind(row.type),
+        facts=_facts(row, known, [other.host for other in others], verdicts, now),
+        moved=moved,
+        window=f"{row.host}, window {words.clock(peak.window_start)} to {words.clock(peak.window_end)}" if peak else "",
+        has_middle=bool(peak and known.middles.get(peak.role)),
+        lines=lines,
+        is_hostile=any(is_hostile(line.message) for line in (*lines.first, *lines.rest, *lines.last)),
+        chart=_chart(db, row, known, link),
+        helps=rule.helps if rule else (),
+        found=_found(row, verdicts, rule, known),
+        together=together,
+    )
+
+
+def _lead(row: read.IncidentRow, now: float) -> str:
+    description = row.description.rstrip(".")
+    still = "and may still go on" if row.state == "open" else "and has ended"
+    over = f"over {words.lasted(row.ended - row.started)}" if row.windows > 1 else "in one window"
+    return f"{words.sentence(description)}. It was seen in {words.counted(row.windows, 'window')} {over}, {still}."
+
+
+def _facts(
+    row: read.IncidentRow, known: BundleWords, others: Sequence[str], verdicts: Sequence[Verdict], now: float
+) -> tuple[Fact, ...]:
+    sample = f"of {known.sample:,} normal windows" if known.sample else "among normal windows"
+    beyond = known.is_beyond(row.rarity)
+    hosts = sorted(set(others) - {row.host})
+    also = f"also on {', '.join(hosts[:3])}" + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
+    rows = sum(verdict.rows for verdict in verdicts)
+    span = f"for {words.lasted(row.ended - row.started)}, {words.counted(row.windows, 'window')}"
+    return (
+        Fact("When", f"{words.day(row.started)}, {words.clock(row.started)}", span, ""),
+        Fact("Where", row.host, also if hosts else "no other host at that time", ""),
+        Fact(
+            "How rare",
+            words.sentence(say.rarity_of(row, known)),
+            "beyond all normal windows of its role"
+            if beyond
+            else "the rule fires however rare it is"
+            if row.rarity is None
+            else sample,
+            "",
+        ),
+        Fact("How sure", f"{row.confidence:.0%}", say.FOUND_BY.get(row.found_by, row.found_by), ""),
+        Fact("How much", words.counted(rows, "log line"), "in the windows concerned", ""),
+    )
+
+
+def _chart(db: sqlite3.Connection, row: read.IncidentRow, known: BundleWords, link: Callable[[int], str]) -> Markup:
+    """The host's windows from an hour and a half before to as long after."""
+    start = math.floor((row.started - AROUND_S) / SLOT_S) * SLOT_S
+    end = min(math.ceil((row.ended + AROUND_S) / SLOT_S) * SLOT_S, start + SLOTS_MOST * SLOT_S)
+    slots = round((end - start) / SLOT_S)
+    values: list[float | None] = [None] * slots
+    loud = set()
+    floor = (known.threshold or known.sample or 1000.0) * 1.5
+    for point in read.timeline(db, start, until=end, agent=row.agent, host=row.host):
+        for slot in range(
+            _slot(point.window_start, start), max(_slot(point.window_start, start) + 1, _slot(point.window_end, start))
+        ):
+            if 0 <= slot < slots:
+                drawn = point.rarity or (floor if point.is_anomaly else 1.0)
+                values[slot] = max(values[slot] or 1.0, drawn)
+                loud |= {slot} if point.is_anomaly else set()
+    step = max(1, round(slots / 4 / 12)) * 12
+    ticks = [(slot, words.clock(start + slot * SLOT_S)) for slot in range(0, slots, step)]
+    band = charts.Band(
+        str(row.id),
+        _slot(row.started, start),
+        max(_slot(row.ended, start), _slot(row.started, start) + 1),
+        words.severity_class(row.severity),
+        say.headline(row),
+        link(row.id),
+    )
+    svg = charts.timeline(
+        "host",
+        values,
+        loud=loud,
+        threshold=known.threshold,
+        sample=known.sample,
+        incidents=[band],
+        ticks=ticks,
+        height=220,
+        title=f"How unusual {row.host} was before, during and after",
+        desc=f"{words.sentence(words.counted(len(loud), 'slot'))} of {slots} hold an anomaly.",
+    )
+    return Markup(svg)  # noqa: S704  charts escape their texts
+
+
+def _slot(time_s: float, start: float) -> int:
+    return int((time_s - start) // SLOT_S)
+
+
+def _found(
+    row: read.IncidentRow, verdicts: Sequence[Verdict], rule: RuleWords | None, known: BundleWords
+) -> tuple[tuple[str, str], ...]:
+    """How Pipit found it, as terms and words."""
+    found = [("Found by", words.sentence(say.FOUND_BY.get(row.found_by, row.found_by or "the model")))]
+    if rule is not None:
+        found.append(("Kind", f"{rule.title} ({row.type})"))
+    line = f"; alert line 1 in {known.threshold:,.0f}" if known.threshold else ""
+    if verdicts:
+        found.append(("Model", f"{row.agent} {verdicts[-1].model_version}{line}"))
+    found.append(
+        ("Windows", f"{words.counted(row.windows, 'window')} over the line; the worst at {words.clock(row.peak)}")
+    )
+    found.append(("Key", row.key))
+    return tuple(found)

@@ -1,0 +1,165 @@
+"""An incident in the words of the lists and of its page. Pure; hostile parts are escaped by the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from inference.state_read import IncidentRow
+from inference.web.bundle_words import BundleWords
+from shared.values import Line, Moved, Verdict
+from shared.web import charts, words
+
+FOUND_BY = {
+    "model": "the model alone",
+    "rule": "a rule alone",
+    "model+rule": "a rule and the model together",
+    "silence": "a pause longer than this host's longest",
+}
+FEATURES_SHOWN = 6
+LINES_FIRST, LINES_LAST = 10, 4
+
+
+@dataclass(frozen=True, slots=True)
+class ListedIncident:
+    """An incident as a row of a list."""
+
+    id: int
+    href: str
+    words: str
+    kind: str
+    severity: str
+    state: str
+    host: str
+    rarity: str
+    by_rule: bool
+    time: str
+    when: str
+    lasted: str
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
+class MovedRow:
+    """A feature that moved, as a row of the evidence table; `span` and `share` are finished SVG."""
+
+    title: str
+    unit: str
+    value: str
+    low: str
+    high: str
+    times: str
+    part: str
+    span: str
+    share: str
+
+
+def headline(incident: IncidentRow) -> str:
+    """The finding as one sentence: the first of the description, with the host where it does not name it."""
+    first = incident.description.split(". ", 1)[0].split("; ", 1)[0].rstrip(".")
+    before, bracket, _ = first.partition(" (")  # figures in brackets belong to the line below
+    first = words.sentence((before if bracket else first).strip()) or "Something unusual happened"
+    return first if incident.host in first else f"{first} on {incident.host}"
+
+
+def rarity_of(incident: IncidentRow, known: BundleWords) -> str:
+    """How rare its rarest window was, in words."""
+    if incident.rarity is None:
+        return "caught by a rule" if "rule" in incident.found_by else "never this silent in training"
+    return known.rarity(incident.rarity)
+
+
+def listed(incident: IncidentRow, known: BundleWords, now: float, href: str) -> ListedIncident:
+    """An incident for a list."""
+    recent = incident.state == "open" and 0 <= now - incident.started < words.HOUR_S
+    span = incident.ended - incident.started
+    return ListedIncident(
+        id=incident.id,
+        href=href,
+        words=headline(incident),
+        kind=known.kind(incident.type),
+        severity=incident.severity,
+        state=incident.state,
+        host=incident.host,
+        rarity=rarity_of(incident, known),
+        by_rule=incident.found_by == "rule" and incident.rarity is not None,
+        time=words.clock(incident.started),
+        when=f"began {words.ago(incident.started, now)}" if recent else words.moment(incident.started, now),
+        lasted=f"lasted {words.lasted(span)}",
+        day=words.date_of(incident.started),
+    )
+
+
+def peak_of(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """The window that shows the incident best: the strangest one, of those the longest explained."""
+    return max(verdicts, key=lambda one: (len(one.explanation) > 0, one.score or 0.0, one.rows), default=None)
+
+
+def moved_rows(verdict: Verdict, known: BundleWords) -> list[MovedRow]:
+    """The features outside their range (or, where none is, those that weigh most), the heaviest first; at most six."""
+    ranked = sorted(verdict.explanation, key=lambda moved: -moved.contribution)
+    outside = [moved for moved in ranked if _is_outside(moved)]
+    total = sum(moved.contribution for moved in ranked if moved.contribution > 0)
+    middles = known.middles.get(verdict.role, {})
+    return [
+        _moved_row(moved, known, total, middles.get(moved.feature)) for moved in (outside or ranked)[:FEATURES_SHOWN]
+    ]
+
+
+def _moved_row(moved: Moved, known: BundleWords, total: float, middle: float | None) -> MovedRow:
+    title, unit = known.feature(moved.feature)
+    part = max(0.0, moved.contribution) / total if total > 0 else 0.0
+    low, high = moved.normal_low, moved.normal_high
+    drawn = moved.value is not None and low is not None and high is not None
+    return MovedRow(
+        title=words.sentence(title),
+        unit=unit,
+        value=words.amount(moved.value),
+        low=words.amount(low),
+        high=words.amount(high),
+        times=_times(moved),
+        part=f"{part:.0%}",
+        span=charts.span(moved.value or 0.0, low or 0.0, high or 0.0, middle) if drawn else "",
+        share=charts.share(part),
+    )
+
+
+def _is_outside(moved: Moved) -> bool:
+    if moved.value is None:
+        return moved.contribution > 0
+    below = moved.normal_low is not None and moved.value < moved.normal_low
+    return below or (moved.normal_high is not None and moved.value > moved.normal_high)
+
+
+def _times(moved: Moved) -> str:
+    """How far outside: "17 times the usual most", or nothing where that says nothing."""
+    value, low, high = moved.value, moved.normal_low, moved.normal_high
+    if value is None:
+        return "nothing to measure here"
+    if high is not None and value > high:
+        return f"{value / high:.0f} times the usual most" if high >= 1 and value >= 2 * high else "more than usual"
+    if low is not None and value < low:
+        return "less than usual"
+    return "inside its range, unusual with the others"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLines:
+    """The log lines of an incident: all that are kept, and how they are cut for the page."""
+
+    first: tuple[Line, ...]
+    rest: tuple[Line, ...]
+    last: tuple[Line, ...]
+
+    @property
+    def count(self) -> int:
+        """All lines kept."""
+        return len(self.first) + len(self.rest) + len(self.last)
+
+
+def shown_lines(verdicts: Iterable[Verdict]) -> ShownLines:
+    """The kept lines of all windows in order of time, without repeats: ten, the rest to unfold, the last four."""
+    lines = sorted({line for verdict in verdicts for line in verdict.lines}, key=lambda line: line.time)
+    if len(lines) <= LINES_FIRST + LINES_LAST + 2:
+        return ShownLines(tuple(lines), (), ())
+    return ShownLines(tuple(lines[:LINES_FIRST]), tuple(lines[LINES_FIRST:-LINES_LAST]), tuple(lines[-LINES_LAST:]))

@@ -1,0 +1,224 @@
+"""The models page and its confirmation as values: what serves, what is kept, what was refused and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inference import bundle_store as store_of
+from inference.bundle_store import ActiveRow, BundleRow, BundleStore, TransferRow, WishRow
+from inference.web.bundle_words import BundleWords
+from shared.web import words
+
+Words = Callable[[str, str | None], BundleWords]
+REFUSED_NOTE_S = 7 * words.DAY_S
+TRANSFERS_SHOWN = 5
+
+# state of a bundle → its words, class and icon
+STATES = {
+    store_of.CANDIDATE: ("Being tried", "low", "s-wait"),
+    store_of.PROBATION: ("On probation", "mid", "s-wait"),
+    store_of.GOOD: ("Kept", "", "s-off"),
+    store_of.RETURNED: ("Given up on probation", "high", "s-no"),
+    store_of.BAD: ("Bad", "high", "s-no"),
+    store_of.REFUSED: ("Refused", "high", "s-no"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One version as a row of the table."""
+
+    agent: str
+    version: str
+    serial: int
+    signer: str
+    state: tuple[str, str, str]
+    note: str
+    learnt: str
+    learnt_note: str
+    is_active: bool
+    refused: str
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCard:
+    """One agent and its versions."""
+
+    agent: str
+    title: str
+    rows: tuple[ModelRow, ...]
+    probation: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsView:
+    """The models page."""
+
+    headline: str
+    lead: str
+    cards: tuple[AgentCard, ...] = ()
+    refused: tuple[tuple[BundleRow, str], ...] = ()
+    wishes: tuple[tuple[WishRow, str], ...] = ()
+    transfers: tuple[tuple[TransferRow, str, tuple[str, str, str]], ...] = ()
+    transfer_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a confirmation page asks about. `refused` says why it cannot be done."""
+
+    agent: str
+    version: str
+    action: str
+    verb: str
+    now_version: str
+    facts: tuple[tuple[str, str, str], ...]
+    refused: str = ""
+
+
+NOTHING = ModelsView("No model has arrived yet.", "The daemon has not run on this machine.")
+
+
+def view(store: BundleStore, known: Words, now: float) -> ModelsView:
+    """All of the models page."""
+    bundles, actives = store.bundles(), {row.agent: row for row in store.actives()}
+    agents = sorted({row.agent for row in bundles} | set(actives))
+    refused = [row for row in bundles if row.state in (store_of.REFUSED, store_of.BAD, store_of.RETURNED)]
+    recent = [row for row in refused if now - row.updated < REFUSED_NOTE_S]
+    transfers = store.transfers(limit=1000)
+    return ModelsView(
+        headline=_headline(actives, bundles),
+        lead=_lead(bundles, recent, agents),
+        cards=tuple(_card(agent, bundles, actives.get(agent), known, now) for agent in agents),
+        refused=tuple((row, words.moment(row.updated, now)) for row in recent),
+        wishes=tuple((wish, words.moment(wish.at, now)) for wish in store.open_wishes()),
+        transfers=tuple(
+            (row, words.moment(row.at, now), STATES.get(row.state, (words.sentence(row.state), "", "s-off")))
+            for row in transfers[:TRANSFERS_SHOWN]
+        ),
+        transfer_count=len(transfers),
+    )
+
+
+def change(store: BundleStore, known: Words, agent: str, version: str, now: float) -> Change | None:
+    """What activating a version would change; None for a version that is not known here."""
+    row, active = store.known(agent, version), store.active(agent)
+    if row is None:
+        return None
+    back = active is not None and (version == active.previous or version < active.version)
+    refused = ""
+    if active is not None and active.version == version:
+        refused = f"{agent} runs {version} already."
+    elif row.state != store_of.GOOD:
+        refused = f"{version} is not good: {STATES.get(row.state, (row.state,))[0].lower()}. {row.reason}"
+    elif not store.path(agent, version).is_dir():
+        refused = f"The copy of {version} was cleaned up. Ship it again from the trainer."
+    then, current = known(agent, version), known(agent, active.version if active else None)
+    return Change(
+        agent=agent,
+        version=version,
+        action="rollback" if back else "activate",
+        verb="Roll back to" if back else "Activate",
+        now_version=active.version if active else "nothing",
+        facts=_differences(current, then, active.version if active else "", version, now),
+        refused=refused,
+    )
+
+
+def _headline(actives: Mapping[str, ActiveRow], bundles: list[BundleRow]) -> str:
+    if not actives:
+        return "No model runs here yet." if not bundles else "No model runs here: none that arrived could be used."
+    states = {(row.agent, row.version): row.state for row in bundles}
+    parts = []
+    for agent, active in actives.items():
+        trial = states.get((agent, active.version)) == store_of.PROBATION
+        parts.append(f"{agent} runs {active.version}, {'on probation' if trial else 'and it is good'}")
+    return "; ".join(parts) + "."
+
+
+def _lead(bundles: list[BundleRow], recent: list[BundleRow], agents: list[str]) -> str:
+    kept = sum(1 for row in bundles if row.state in (store_of.GOOD, store_of.PROBATION))
+    said = f"{words.sentence(words.counted(kept, 'version'))} of {words.counted(len(agents), 'agent')} can serve"
+    if recent:
+        return f"{said}. {words.sentence(words.counted(len(recent), 'bundle'))} did not pass in the last 7 days."
+    return f"{said}. Whatever arrives is checked here before it may serve."
+
+
+def _card(agent: str, bundles: list[BundleRow], active: ActiveRow | None, known: Words, now: float) -> AgentCard:
+    own = [row for row in bundles if row.agent == agent]
+    rank = {active.version: 0, active.previous: 1} if active else {}
+    own.sort(key=lambda row: (rank.get(row.version, 2), -row.serial))
+    promise = ""
+    if active is not None and any(row.version == active.version and row.state == store_of.PROBATION for row in own):
+        anomalous = words.counted(active.anomalies, "anomalous one", "anomalous ones")
+        scored, errors = words.counted(active.windows, "window"), words.counted(active.errors, "error")
+        promise = f"{scored} scored since it serves, {anomalous}, {errors}"
+    rows = tuple(_row(row, active, known(agent, row.version), now) for row in own)
+    return AgentCard(agent, known(agent, None).title, rows, promise)
+
+
+def _row(row: BundleRow, active: ActiveRow | None, own: BundleWords, now: float) -> ModelRow:
+    is_active = active is not None and active.version == row.version
+    is_previous = active is not None and active.previous == row.version
+    state, note = STATES.get(row.state, (row.state, "", "s-off")), f"since {words.moment(row.updated, now)}"
+    if is_active and active is not None:
+        state = (
+            ("Active, good", "ok", "s-ok") if row.state == store_of.GOOD else ("Active, on probation", "mid", "s-wait")
+        )
+        note = f"since {words.moment(active.since, now)}"
+    elif is_previous and row.state == store_of.GOOD:
+        state = ("Previous", "", "s-off")
+    back = active is not None and (is_previous or row.version < active.version)
+    offered = row.state == store_of.GOOD and not is_active
+    return ModelRow(
+        agent=row.agent,
+        version=row.version,
+        serial=row.serial,
+        signer=row.signer,
+        state=state,
+        note=note,
+        learnt=_learnt(own.metadata),
+        learnt_note=_windows(own),
+        is_active=is_active,
+        refused=row.reason if row.state in (store_of.REFUSED, store_of.BAD, store_of.RETURNED) else "",
+        verb=("Roll back…" if back else "Activate…") if offered else "",
+    )
+
+
+def _learnt(metadata: Mapping[str, Any]) -> str:
+    count = metadata.get("training_log_count")
+    return f"{count:,} log lines" if isinstance(count, int) else "not said"
+
+
+def _windows(own: BundleWords) -> str:
+    windows = own.metadata.get("windows")
+    count = windows if isinstance(windows, int) else own.sample
+    return words.counted(count, "window") if isinstance(count, int) else ""
+
+
+def _differences(
+    current: BundleWords, then: BundleWords, now_version: str, version: str, now: float
+) -> tuple[tuple[str, str, str], ...]:
+    """Property, now, then: only what both can say."""
+    made_now, made_then = words.version_time(now_version), words.version_time(version)
+    rows = [("Made", _made(made_now, now), _made(made_then, now))]
+    rows.append(("Learnt from", _learnt(current.metadata), _learnt(then.metadata)))
+    rows.append(("Windows seen", _windows(current) or "not said", _windows(then) or "not said"))
+    names_now, names_then = set(current.features), set(then.features)
+    if names_now and names_then:
+        rows.append(("Features", f"{len(names_now)}", _features(names_now, names_then, current)))
+    if current.threshold and then.threshold:
+        rows.append(("Alert line", f"1 in {current.threshold:,.0f}", f"1 in {then.threshold:,.0f}"))
+    return tuple(rows)
+
+
+def _features(names_now: set[str], names_then: set[str], current: BundleWords) -> str:
+    lost = sorted(current.feature(name)[0] for name in names_now - names_then)
+    return f"{len(names_then)}" + (f": not {', '.join(lost[:3])}{' and more' if len(lost) > 3 else ''}" if lost else "")
+
+
+def _made(made: float | None, now: float) -> str:
+    return f"{words.day(made)}, {words.age(now - made)}" if made else "nothing runs"

@@ -1,0 +1,198 @@
+"""The Pi's pages: each reads the state, makes values of it, and renders one template."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from flask import Flask, abort, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from markupsafe import Markup
+
+from inference import state_read as read
+from inference.web import incident_page, model_words, overview
+from inference.web.bundle_words import BundleWords
+from inference.web.incident_words import ListedIncident, listed
+from inference.web.room import Health, Room, this_room
+from shared import layout
+from shared.clean import clean
+from shared.web import words
+
+LIVE_S = 15
+OPEN_SHOWN = 5
+PAGE_ROWS = 50
+STATES = ("open", "ended")
+
+
+def add_pages(app: Flask) -> None:
+    """Attach the routes."""
+    app.add_url_rule("/", "overview", overview_page)
+    app.add_url_rule("/incidents", "incidents", incidents_page)
+    app.add_url_rule("/incidents/<int:incident_id>", "incident", incident)
+    app.add_url_rule("/models", "models", models_page)
+    app.add_url_rule("/models/<agent>/<version>/activate", "activate", activate_page, methods=["GET", "POST"])
+
+
+def overview_page() -> ResponseReturnValue:
+    """Is it well, and what is new?"""
+    room = this_room()
+    now, status = room.now(), room.status()
+    health = room.health(status)
+    span = request.args.get("span", "24h")
+    if span not in overview.SLOTS:
+        abort(404)
+    if not room.has_state:
+        return _render_overview(room, status, health, span, now, {})
+    db = room.db()
+    recent = read.incidents(db, since=now - overview.SLOTS[span][0] - overview.CELL_S, limit=1000)
+    links = _listed(room, recent, now)
+    open_rows = [link for link in links if link.state == "open"]
+    totals = read.totals(db, since=now - words.DAY_S)
+    strips = overview.strips(db, _any_words(room), now)
+    loud = [strip for strip in strips if strip.is_loud]
+    ended = sum(1 for row in recent if row.state == "ended" and row.ended > now - words.DAY_S)
+    newest = max((row.started for row in recent if row.state == "open"), default=None)
+    return _render_overview(
+        room,
+        status,
+        health,
+        span,
+        now,
+        {
+            "headline": overview.headline(health, status, len(open_rows), newest, ended, now),
+            "lead": overview.lead(health, status, totals, len(strips) - len(loud), now),
+            "open_rows": open_rows[:OPEN_SHOWN],
+            "recent_rows": links[:OPEN_SHOWN],
+            "open_count": len(open_rows),
+            "has_windows": bool(strips) and health != "no-model",
+            "strips": (loud or strips)[: overview.LOUD_HOSTS],
+            "quiet_strips": [strip for strip in strips if strip not in (loud or strips)[: overview.LOUD_HOSTS]],
+            "timeline": Markup(overview.timeline(db, span, _any_words(room), recent, links, now)),  # noqa: S704  made here
+            "as_of": words.clock(status.updated) if health in ("dead", "stopped") else None,
+            "refused": sum(1 for row in room.store().bundles() if row.state in ("refused", "bad")),
+        },
+    )
+
+
+def _render_overview(
+    room: Room, status: read.Status, health: Health, span: str, now: float, more: dict[str, object]
+) -> str:
+    empty = read.Totals(0, 0, 0, 0)
+    actives = room.store().actives() if room.has_state else []
+    plain = {
+        "headline": overview.headline(health, status, 0, None, 0, now),
+        "lead": overview.lead(health, status, empty, 0, now),
+    }
+    facts = overview.facts(health, status, actives, now)
+    return render_template(
+        "overview.html",
+        at="Overview",
+        live=LIVE_S,
+        health=health,
+        status=status,
+        span=span,
+        facts=facts,
+        **{**plain, **more},
+    )
+
+
+def incidents_page() -> ResponseReturnValue:
+    """All incidents, by day, with filters that can be bookmarked."""
+    room = this_room()
+    if not room.has_state:
+        return redirect(url_for("overview"), 303)
+    chosen = {name: request.args.get(name, "")[:200] for name in ("state", "severity", "type", "host", "since")}
+    since = _since(chosen["since"])
+    if chosen["state"] not in ("", *STATES) or chosen["severity"] not in ("", *words.SEVERITIES) or since is None:
+        abort(400, "The filter has a value that does not exist.")
+    db, now = room.db(), room.now()
+    page = max(1, request.args.get("page", 1, type=int))
+    filters = {name: chosen[name] or None for name in ("state", "severity", "type", "host")}
+    found = read.incidents(db, since=since, limit=PAGE_ROWS + 1, offset=(page - 1) * PAGE_ROWS, **filters)  # type: ignore[arg-type]
+    rows = _listed(room, found[:PAGE_ROWS], now)
+    days = [(_day_words(day, now), list(group)) for day, group in groupby(rows, key=lambda row: row.day)]
+    counts = {state: read.count_incidents(db, since=since, state=state or None) for state in ("", *STATES)}
+    return render_template(
+        "incidents.html",
+        at="Incidents",
+        live=LIVE_S if page == 1 else None,
+        days=days,
+        chosen=chosen,
+        counts=counts,
+        shown=len(rows),
+        page=page,
+        more=len(found) > PAGE_ROWS,
+        kinds=_kinds(room),
+        hosts=[h.host for h in read.hosts(db)],
+        filtered=any(chosen[name] for name in ("severity", "type", "host", "since")),
+    )
+
+
+def incident(incident_id: int) -> ResponseReturnValue:
+    """One incident with its evidence."""
+    room = this_room()
+    detail = read.incident(room.db(), incident_id) if room.has_state and incident_id < 2**63 else None
+    if detail is None:
+        abort(404)
+    version = detail.verdicts[-1].model_version if detail.verdicts else None
+    known = room.words(detail.incident.agent, version)
+    view = incident_page.view(
+        room.db(), detail, known, room.now(), lambda other: url_for("incident", incident_id=other)
+    )
+    return render_template("incident.html", at="Incidents", view=view, known=known, version=version)
+
+
+def models_page() -> ResponseReturnValue:
+    """What serves, what served, what was refused and why."""
+    room = this_room()
+    store = room.store() if room.has_state else None
+    view = model_words.view(store, room.words, room.now()) if store else model_words.NOTHING
+    return render_template("models.html", at="Models", live=LIVE_S, view=view)
+
+
+def activate_page(agent: str, version: str) -> ResponseReturnValue:
+    """Ask before anything changes; then note the wish, which the daemon takes up."""
+    room = this_room()
+    if not (room.has_state and layout.is_agent(agent) and layout.is_version(version)):
+        abort(404)
+    change = model_words.change(room.store(), room.words, agent, version, room.now())
+    if change is None:
+        abort(404)
+    if change.refused:
+        abort(409, change.refused)
+    if request.method == "GET":
+        return render_template("confirm.html", at="Models", change=change)
+    why = clean(request.form.get("why", ""), 200)
+    room.wish(agent, change.action, version, f"admin page{': ' + why if why else ''}")
+    session["notice"] = f"Asked for {agent} {version}. The daemon takes it up between two cycles; reload to see it."
+    return redirect(url_for("models"), 303)
+
+
+def _listed(room: Room, rows: list[read.IncidentRow], now: float) -> list[ListedIncident]:
+    known = {agent: room.words(agent) for agent in {row.agent for row in rows}}
+    return [listed(row, known[row.agent], now, url_for("incident", incident_id=row.id)) for row in rows]
+
+
+def _any_words(room: Room) -> BundleWords:
+    """The words of the agent whose alert line the charts of all hosts are drawn with: the first that serves."""
+    actives = room.store().actives()
+    return room.words(actives[0].agent, actives[0].version) if actives else BundleWords()
+
+
+def _kinds(room: Room) -> dict[str, str]:
+    """The kinds that incidents here have, with their titles, for the filter."""
+    rows = room.db().execute("SELECT DISTINCT agent, type FROM incidents ORDER BY type LIMIT 100").fetchall()
+    return {row["type"]: room.words(row["agent"]).kind(row["type"]) for row in rows}
+
+
+def _since(text: str) -> float | None:
+    """The start of a day given as 2026-03-12; 0 for no filter, None for nonsense."""
+    if not text:
+        return 0.0
+    return words.version_time(text.replace("-", "") + "_000000") if len(text) == 10 else None
+
+
+def _day_words(day: str, now: float) -> str:
+    at = _since(day) or 0.0
+    if day == words.date_of(now):
+        return f"Today, {words.day(at)}"
+    return words.day(at) if now - at < 180 * words.DAY_S else f"{words.day(at)} {day[:4]}"

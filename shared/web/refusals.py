@@ -1,0 +1,82 @@
+"""What is said when a request cannot be answered: a page for people, JSON under /api/."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, SecurityError
+
+from shared.clean import clean
+from shared.errors import PipitError
+from shared.web.guard import is_api
+
+logger = logging.getLogger(__name__)
+
+# Status: the sentence on top, what to make of it.
+PAGES = {
+    400: ("This request is not complete.", "Go back, reload the page and try again."),
+    401: ("This needs a token.", "Send it as Authorization: Bearer TOKEN."),
+    403: ("This is not allowed.", "It needs more rights than you have here."),
+    404: ("This page does not exist.", "The address may be an old one: incidents are kept for a limited time."),
+    405: ("This address does not take that kind of request.", "Open it from its page instead."),
+    409: ("This cannot be done in the present state.", "Reload the page to see what changed."),
+    413: ("That is too large.", "This address takes 64 kB at most. Nothing was read."),
+    429: ("Too many tries.", "Signing in is possible five times a minute. Wait a minute, then try again."),
+    500: ("Something in Pipit failed.", "It was written to the log of this service. The daemon goes on by itself."),
+    503: ("The state cannot be read just now.", "Try again in a moment; the log of this service says more."),
+}
+STALE_FORM = (
+    "The form is too old, or it came from another page. Reload the page and send it again; nothing was changed."
+)
+FOREIGN = "This name is not one of ours. Add it to the trusted hosts if it should be.\n"
+
+
+def add_refusals(app: Flask) -> None:
+    """Answer every error in the form its reader expects."""
+    app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(PipitError, _on_own_error)
+    app.register_error_handler(Exception, _on_fault)
+
+
+def refuse(status: int, said: str = "") -> Response:
+    """The answer for a status; `said` takes the place of the usual second sentence."""
+    title, advice = PAGES.get(status, (f"{HTTPStatus(status).phrase}.", ""))
+    if is_api():
+        answer = jsonify(error={"status": status, "title": title, "detail": clean(said or advice)})
+    else:
+        answer = make_response(render_template("error.html", title=title, advice=said or advice, at=None))
+    answer.status_code = status
+    if status == 401:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="pipit"'
+    return answer
+
+
+def _on_http_error(error: HTTPException) -> Response:
+    if isinstance(error, SecurityError):  # no address of ours can be made for a foreign Host: say it plainly
+        return Response(FOREIGN, 400, mimetype="text/plain")
+    if error.response is not None:
+        return make_response(error.response)
+    status = error.code or 500
+    if isinstance(error, CSRFError):
+        answer = refuse(status, STALE_FORM)
+    else:
+        # Our own sentences are kept; the library's default ones are not written for the people who read this.
+        own = error.description or "" if error.description != type(error).description else ""
+        answer = refuse(status, own if status not in (404, 405, 413, 429) else "")
+    allowed = getattr(error, "valid_methods", None)
+    if status == 405 and allowed:
+        answer.headers["Allow"] = ", ".join(sorted(allowed))
+    return answer
+
+
+def _on_own_error(error: PipitError) -> Response:
+    logger.warning("page failed path=%s error=%s", clean(request.path), clean(str(error)))
+    return refuse(503, str(error) if g.get("signed_in") or is_api() else "")
+
+
+def _on_fault(error: Exception) -> Response:
+    logger.error("page failed path=%s", clean(request.path), exc_info=error)
+    return refuse(500)

@@ -1,0 +1,36 @@
+// Nice to have only. Every page works without this file: the buttons are real forms, the data is in the HTML.
+(() => {
+  const root = document.documentElement;
+  // Light or dark at once; the same form, sent in the background, keeps the choice in a cookie.
+  const theme = document.querySelector('form[data-theme-form]');
+  theme?.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+    root.dataset.theme = dark ? 'light' : 'dark';
+    const form = new FormData(theme);
+    form.set('theme', root.dataset.theme);
+    fetch(theme.action, { method: 'POST', body: form, redirect: 'manual' }).catch(() => {});
+  });
+  // Live pages: fetch the same page and swap <main>; never while somebody reads it with focus inside or has opened something.
+  const main = document.querySelector('main[data-live]'), note = document.querySelector('[data-live-note]');
+  if (!main || !note) return;
+  let on = true, opened = false;
+  const button = document.createElement('button');
+  button.type = 'button';
+  const say = () => { button.textContent = on ? 'Pause updates' : 'Go on updating'; };
+  button.addEventListener('click', () => { on = !on; say(); });
+  main.addEventListener('click', (event) => { if (event.target.closest('summary')) opened = true; });
+  say(); note.after(button);
+  const lost = 'Not updated: the server does not answer. ';
+  setInterval(async () => {
+    if (!on || opened || document.hidden || main.contains(document.activeElement)) return;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
+      if (!answer.ok || answer.redirected) throw new Error(answer.status);
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      main.replaceChildren(...page.querySelector('main').childNodes);
+      document.querySelector('.nav')?.replaceWith(page.querySelector('.nav'));
+      note.textContent = page.querySelector('[data-live-note]').textContent;
+    } catch { if (!note.textContent.startsWith(lost)) note.textContent = lost + note.textContent; }
+  }, main.dataset.live * 1000);
+})();

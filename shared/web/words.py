@@ -1,0 +1,147 @@
+"""Numbers, times and rarities as people say them. Pure: the clock is an argument, every time is UTC as in the log."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+MINUTE_S = 60
+HOUR_S = 3600
+DAY_S = 86400
+
+SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+# The three severities of a verdict, as the stylesheet and the pages name them.
+SEVERITIES = {"critical": ("high", "High"), "warning": ("mid", "Medium"), "info": ("low", "Low")}
+
+
+def severity_class(severity: str | None) -> str:
+    """The class and icon of a severity; an unknown one is shown as medium, never dropped."""
+    return SEVERITIES.get(severity or "", ("mid", "Medium"))[0]
+
+
+def severity_name(severity: str | None) -> str:
+    """The word of a severity: High, Medium, Low."""
+    return SEVERITIES.get(severity or "", ("mid", "Medium"))[1]
+
+
+def counted(count: int, singular: str, plural: str | None = None) -> str:
+    """A count with its noun, small ones in words: `counted(3, "host")` is "three hosts", 31 give "31 hosts"."""
+    noun = singular if count == 1 else plural or singular + "s"
+    return f"{SMALL[count]} {noun}" if 0 <= count < len(SMALL) else f"{count:,} {noun}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter (str.capitalize would spoil the rest)."""
+    return text[:1].upper() + text[1:]
+
+
+def amount(value: float | None) -> str:
+    """A feature's value: whole numbers whole, others with three significant digits; a missing one is said to be."""
+    if value is None or math.isnan(value):
+        return "none"
+    if math.isinf(value):
+        return "no limit"
+    if abs(value - round(value)) < 1e-9:
+        return f"{round(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def size(size_bytes: int) -> str:
+    """A size in the unit a person would choose: 812 bytes, 46 kB, 2.0 MB."""
+    if size_bytes < 1000:
+        return f"{size_bytes} bytes"
+    return f"{size_bytes / 1000:.0f} kB" if size_bytes < 1_000_000 else f"{size_bytes / 1_000_000:.1f} MB"
+
+
+def rarity(one_in: float | None, sample: float | None = None) -> str:
+    """How rare a window is: "1 in 2,000"; at or beyond the training sample "never seen in training".
+
+    Rounded to two digits: a sample carries no more.
+    """
+    if one_in is None or math.isnan(one_in):
+        return "not scored"
+    if math.isinf(one_in) or (sample is not None and one_in >= sample):
+        return "never seen in training"
+    if one_in < 2:
+        return "quite normal"
+    step = 10 ** max(0, math.floor(math.log10(one_in)) - 1)
+    return f"1 in {round(one_in / step) * step:,.0f}"
+
+
+def lasted(seconds: float) -> str:
+    """A span of time: "40 s", "13 min", "2 h 5 min", "3 days"."""
+    if seconds < 90:
+        return f"{max(0, seconds):.0f} s"
+    if seconds < 90 * MINUTE_S:
+        return f"{seconds / MINUTE_S:.0f} min"
+    if seconds < 2 * DAY_S:
+        hours, rest = divmod(round(seconds / MINUTE_S), 60)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{seconds / DAY_S:.0f} days"
+
+
+def clock(time_s: float, seconds: bool = False) -> str:
+    """The time of day: 21:15, or 21:15:32."""
+    return _at(time_s).strftime("%H:%M:%S" if seconds else "%H:%M")
+
+
+def day(time_s: float) -> str:
+    """The day with its name: Thu 12 Mar."""
+    moment = _at(time_s)
+    return f"{moment:%a} {moment.day} {moment:%b}"
+
+
+def date_of(time_s: float) -> str:
+    """The day as 2026-03-12, for grouping and for form fields."""
+    return _at(time_s).strftime("%Y-%m-%d")
+
+
+def moment(time_s: float, now: float) -> str:
+    """A moment, no longer than needed: "21:05" today, "Wed 11 Mar, 17:09" within the half year, else with the year."""
+    if date_of(time_s) == date_of(now):
+        return clock(time_s)
+    year = f" {_at(time_s).year}" if abs(now - time_s) > 180 * DAY_S else ""
+    return f"{day(time_s)}{year}, {clock(time_s)}"
+
+
+def ago(time_s: float, now: float) -> str:
+    """Relative under an hour ("11 minutes ago"), else the moment itself."""
+    seconds = now - time_s
+    if seconds < -MINUTE_S or seconds >= HOUR_S:
+        return f"at {moment(time_s, now)}" if date_of(time_s) == date_of(now) else f"on {moment(time_s, now)}"
+    if seconds < MINUTE_S:
+        return "less than a minute ago"
+    minutes = int(seconds // MINUTE_S)
+    return f"{minutes} minute{'s' if minutes != 1 else ''} ago"
+
+
+def stamp(time_s: float) -> str:
+    """The full moment for a footer: Thu 12 Mar 2026, 21:16:00 UTC."""
+    return f"{day(time_s)} {_at(time_s).year}, {clock(time_s, seconds=True)} UTC"
+
+
+def age(seconds: float) -> str:
+    """How old something is: "fresh", "5 hours old", "3 days old"."""
+    if seconds < HOUR_S:
+        return "less than an hour old"
+    if seconds < 2 * DAY_S:
+        hours = round(seconds / HOUR_S)
+        return f"{hours} hour{'s' if hours != 1 else ''} old"
+    return f"{seconds / DAY_S:.0f} days old"
+
+
+def version_time(version: str) -> float | None:
+    """When a version was made: its name is its moment (YYYYMMDD_HHMMSS, perhaps with -rN); None for any other name."""
+    try:
+        return datetime.strptime(version.split("-", 1)[0], "%Y%m%d_%H%M%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def _at(time_s: float) -> datetime:
+    """A datetime that never fails: a clock from a log may be anything, and a page must still be drawn."""
+    try:
+        return datetime.fromtimestamp(time_s, UTC)
+    except (OverflowError, OSError, ValueError):
+        return datetime(1970, 1, 1, tzinfo=UTC)
