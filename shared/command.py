@@ -61,6 +61,7 @@ def main_with_exit_codes(group: click.Command, name: str, arguments: Sequence[st
     An error raised on purpose is one message on stderr. An unexpected one is logged with its traceback, because that
     is a fault of ours that somebody will have to find.
     """
+    stdout = sys.stdout
     try:
         result = group.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
@@ -72,8 +73,10 @@ def main_with_exit_codes(group: click.Command, name: str, arguments: Sequence[st
     except PipitError as error:
         _say(name, "\n".join(clean(line) for line in str(error).splitlines()))
         return exit_code(error)
-    except BrokenPipeError:
-        return _reader_went_away()
+    except SystemExit as end:
+        if sys.stdout is not stdout:  # click puts another one in its place when somebody has closed ours
+            return _reader_went_away()
+        return end.code if isinstance(end.code, int) else REFUSED
     except Exception as error:
         logger.exception("unexpected error command=%s", name)
         _say(name, f"unexpected {type(error).__name__}: {clean(str(error))} (this is a fault in Pipit; see the log)")
@@ -92,5 +95,5 @@ def _say(name: str, message: str) -> None:
 
 def _reader_went_away() -> int:
     """`pipit-trainer events … | head` closes our stdout: that is an ordinary end, and must not print at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return DONE

@@ -9,11 +9,13 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
+from shared.clean import clean
 from shared.errors import ConfigError
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 MAX_BYTES = 10_000_000
 BACKUPS = 5
+MAX_LINE = 20_000  # characters
 # Libraries that tell more than an operator wants to know at INFO.
 NOISY = ("paramiko", "watchdog", "werkzeug")
 
@@ -28,7 +30,7 @@ class Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         first, *rest = text.split("\n") if record.exc_info or record.stack_info else [text]
-        return "\n".join(_printable(line) for line in (first, *rest))
+        return "\n".join(clean(line, MAX_LINE) for line in (first, *rest))
 
 
 def setup_logging(
@@ -38,12 +40,12 @@ def setup_logging(
     *,
     max_bytes: int = MAX_BYTES,
     backups: int = BACKUPS,
-    form: str = FORMAT,
+    form: str | None = None,
 ) -> None:
     """Send log records to `stream` (default stderr; stdout belongs to a command's answer) and perhaps to `file`.
 
     The file is renamed to `.1` at `max_bytes`, and `backups` such are kept. Calling it again replaces what an earlier
-    call set up. `form` is a format of the logging module.
+    call set up. `form` is a format of the logging module, in place of ours.
 
     Raises:
         ConfigError: the file cannot be opened.
@@ -51,7 +53,7 @@ def setup_logging(
     handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
     if file is not None:
         handlers.append(_file_handler(file, max_bytes, backups))
-    formatter = Plain(form)
+    formatter = Plain(form or FORMAT)
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=handlers, force=True)
@@ -65,10 +67,3 @@ def _file_handler(file: Path, max_bytes: int, backups: int) -> logging.Handler:
         return RotatingFileHandler(file, maxBytes=max_bytes, backupCount=backups, encoding="utf-8", errors="replace")
     except OSError as error:
         raise ConfigError(f"logging: cannot write {file}: {error.strerror}; choose another log_file") from error
-
-
-def _printable(text: str) -> str:
-    """The text with control characters escaped, so that a log message cannot forge a second line or move a cursor."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode("ascii") for c in text)

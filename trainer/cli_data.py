@@ -53,8 +53,9 @@ class BadRows:
 
     def warn(self) -> None:
         """Say once how many there were."""
-        if self.count:
-            logger.warning("rows passed over count=%d first=%s", self.count, clean(str(self.first)))
+        if self.first is not None:
+            first = f"line {self.first.line}: {self.first.reason} {self.first.detail}"
+            logger.warning("rows passed over count=%d first=%s", self.count, clean(first.strip()))
 
 
 @click.command()

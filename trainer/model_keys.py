@@ -28,7 +28,7 @@ RENAMED = {
 _PI_DECIDES = "recorded in the bundle's metadata; what a Pi watches and reports is set on the Pi"
 _FROM_FILE = "training reads an export, not the database; see `pipit-trainer export --help`"
 _ONE_FIT = "an isolation forest is fitted in one go: there are no rounds to stop early"
-_KEEPS_ALL = "nothing is deleted by itself"
+_KEEPS_ALL = "nothing is deleted by itself; `pipit-trainer models prune --keep N --older-than-days D` does it"
 
 # Keys that load and change nothing, with the reason that is logged once.
 NO_EFFECT = {

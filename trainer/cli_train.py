@@ -1,0 +1,140 @@
+"""`pipit-trainer train`: exports in, a signed bundle in the models folder out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import click
+
+from shared import layout
+from shared.clean import clean
+from shared.errors import ConfigError
+from shared.frame import parse_time
+from shared.logs import setup_logging
+from trainer.cli_data import find_agent
+from trainer.config import Settings
+from trainer.facts import TrainFacts
+from trainer.keys import SigningKey, ensure_key
+from trainer.limits import limited
+from trainer.model_config import TrainConfig, for_agent, load_model_config, parse_override
+from trainer.progress import shown_progress
+from trainer.registry import publish
+
+logger = logging.getLogger(__name__)
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("exports", metavar="EXPORT...", nargs=-1, required=True, type=FILE)
+@click.option("--agent", default="wifi", show_default=True, help="What kind of log this is.")
+@click.option("--config", "file", type=FILE, help="Model configuration (YAML); else TRAINING_MODEL_CONFIG_FILE.")
+@click.option(
+    "--set", "sets", metavar="A.B=C", multiple=True, help="One key of the model configuration; may be repeated."
+)
+@click.option("--start-date", help="Learn from rows at or after this time (ISO 8601, UTC unless it has a zone).")
+@click.option("--end-date", help="Learn from rows before this time.")
+@click.option("--labels", type=FILE, help="Known episodes (JSON); their windows are not learnt from.")
+@click.option("--models", type=FOLDER, help="Models folder; else TRAINING_MODELS_DIR.")
+@click.option("--json", "as_json", is_flag=True, help="Print the new version and its metadata as JSON.")
+@click.pass_obj
+def train(
+    settings: Settings,
+    exports: tuple[Path, ...],
+    agent: str,
+    file: Path | None,
+    sets: tuple[str, ...],
+    start_date: str | None,
+    end_date: str | None,
+    labels: Path | None,
+    models: Path | None,
+    as_json: bool,
+) -> None:
+    """Learn from EXPORTs what normal is, and sign the result as a new version in the models folder."""
+    spec = find_agent(settings, agent)
+    config = load_model_config(file or settings.model_config_file, dict(parse_override(text) for text in sets))
+    _log_as_configured(settings, config)
+    for warning in for_agent(config, spec).warnings:
+        logger.warning("%s", warning)
+    start, end = _moment("--start-date", start_date), _moment("--end-date", end_date)
+    key = ensure_key(settings.state_dir, settings.signing_key)
+
+    from trainer.labels import read_labels  # scikit-learn comes with these two: import them once all else is right
+    from trainer.pipeline import train as learn
+
+    episodes = read_labels(labels) if labels else ()
+    with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as progress:
+        report = learn(exports, spec, config, start=start, end=end, labels=episodes, progress=progress)
+    folder = _models_dir(settings, config, models)
+    version = report.facts.version
+    manifest = publish(
+        folder, report.files, agent=spec.name, version=version, key=key, state_dir=settings.state_dir, now=time.time
+    )
+    made = layout.bundle_folder(folder, spec.name, version)
+    if as_json:
+        answer = {
+            "model_id": manifest.model_id,
+            "agent": spec.name,
+            "version": version,
+            "bundle": str(made),
+            "serial": manifest.serial,
+            "signed_with": key.fingerprint,
+            "key_made": key.made,
+            "metadata": json.loads(report.files["metadata.json"]),
+        }
+        click.echo(json.dumps(answer))
+    else:
+        _tell(report.facts, made, key)
+
+
+def _tell(facts: TrainFacts, folder: Path, key: SigningKey) -> None:
+    """What a person wants to know after training, in five lines."""
+    hosts, windows = sum(facts.hosts.values()), sum(facts.windows.values())
+    why = f"at most {facts.alert_budget:g} incidents a week and host" if facts.alert_budget else "from contamination"
+    line = "rarer than anything seen" if facts.rarity is None else f"1 in {facts.rarity:,.0f}"
+    bad = sum(source.bad_rows for source in facts.sources)
+    click.echo(f"{facts.agent}_{facts.version} learnt {facts.days:.1f} days of {hosts} hosts: {facts.rows:,} rows, "
+               f"{windows:,} windows, in {facts.duration_s:.1f} s")  # fmt: skip
+    if bad:
+        click.echo(f"{bad:,} rows could not be read; `pipit-trainer validate` names them")
+    click.echo(f"alert line: {line} ({why}); lines that no pattern knows: {facts.unknown_share:.1%}")
+    click.echo(f"signed with {key.fingerprint}" + (f", a key made just now: {key.path}" if key.made else ""))
+    click.echo(clean(f"report: {folder / 'report.html'}"))
+    click.echo(f"next: pipit-trainer ship {facts.version} --to TARGET --wait")
+
+
+def _models_dir(settings: Settings, config: TrainConfig, given: Path | None) -> Path:
+    """--models, else the setting where it is another than its default, else the configuration's storage.directory."""
+    if given is not None:
+        return given
+    default = Settings.models_dir
+    return config.storage.directory or default if settings.models_dir == default else settings.models_dir
+
+
+def _log_as_configured(settings: Settings, config: TrainConfig) -> None:
+    """The model configuration may name a log file and a level for the run, where the settings name none."""
+    wanted = config.logging
+    if wanted.file is None and wanted.level is None:
+        return
+    level = wanted.level if wanted.level and settings.log_level == Settings.log_level else settings.log_level
+    setup_logging(
+        level,
+        settings.log_file or wanted.file,
+        max_bytes=wanted.max_size,
+        backups=wanted.backup_count,
+        form=wanted.format,
+    )
+
+
+def _moment(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{option} {text!r}: {error}; write a date like 2026-03-01 or 2026-03-01T12:00:00Z"
+        ) from error

@@ -1,0 +1,45 @@
+"""Labels: the known episodes of an export, from a JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ExportError
+from shared.frame import parse_time
+from trainer.pipeline import Labels
+
+
+def read_labels(file: Path) -> tuple[Labels, ...]:
+    """Episodes `[{"type", "start", "end", "host"}]`, times as ISO 8601; `affected_hosts` are touched as well.
+
+    Raises:
+        ExportError: the file cannot be read; every faulty episode is named.
+    """
+    try:
+        episodes = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"labels: cannot read {file}: {getattr(error, 'strerror', None) or error}") from error
+    if not isinstance(episodes, list):
+        raise ExportError(f"labels: {file} must hold a list of episodes, each with type, start, end and host")
+    found, faults = [], []
+    for number, episode in enumerate(episodes, 1):
+        try:
+            found.append(_episode(episode))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            what = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
+            faults.append(f"episode {number}: {what}")
+    if faults:
+        shown = "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if len(faults) > 10 else "")
+        raise ExportError(f"labels: {file}: {shown}")
+    return tuple(found)
+
+
+def _episode(episode: Mapping[str, Any]) -> Labels:
+    start, end = parse_time(str(episode["start"])), parse_time(str(episode["end"]))
+    if end < start:
+        raise ValueError(f"it ends ({episode['end']}) before it starts ({episode['start']})")
+    hosts = {str(host) for host in episode.get("affected_hosts") or ()}
+    return Labels(str(episode["type"]), start, end, frozenset({str(episode["host"]), *hosts}))
