@@ -1,6 +1,6 @@
 """Rows in, verdicts out: the one path that the daemon, `replay` and the golden check share.
 
-    add(row) ▸ panes          close(until) ▸ windows ▸ score ▸ classify ▸ explain ▸ Verdict; silences as well
+add(row) ▸ panes          close(until) ▸ windows ▸ score ▸ classify ▸ explain ▸ Verdict; silences as well
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ class Judge:
     def close(self, until: float) -> list[Verdict]:
         """Verdicts of all windows that end at `until` (s) or earlier, silences included, by (window start, host)."""
         windows = self._extractor.close(until)
-        last = until // self._span * self._span if math.isfinite(until) else max((w.end for w in windows), default=-math.inf)
+        last = (
+            until // self._span * self._span
+            if math.isfinite(until)
+            else max((w.end for w in windows), default=-math.inf)
+        )
         verdicts: list[Verdict] = []
         for end, group in self._by_end(windows, last):
             verdicts += self._classifier.judge(group)
@@ -92,7 +96,7 @@ class Judge:
             first = self._ticked + self._span
             spans = min(int((last - first) / self._span) + 1, 10_000)  # a jump of the clock is no month of silences
             for k in range(spans):
-                groups.setdefault(last - k * self._span, [])
+                groups.setdefault(first + k * self._span, [])
         return iter(sorted(groups.items()))
 
     def _silences(self, spoke: list[Window], end: float) -> list[Verdict]:

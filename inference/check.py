@@ -1,0 +1,154 @@
+"""`check`: everything the service stands on, each with what to do when it is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from inference.config import Settings
+from inference.live import Connection, RedisError, check_url
+from inference.service import CLOCK_TOLERANCE_S, describe_source, open_source
+from shared.clean import clean
+from shared.errors import PipitError
+
+FREE_SHARE = 0.05
+GOOD, ODD, WRONG = "good", "odd", "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `cure` is what to do; empty where nothing is wrong."""
+
+    what: str
+    state: str  # good, odd (works, but look) or wrong
+    found: str
+    cure: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """For --json."""
+        return asdict(self)
+
+
+def check_all(settings: Settings) -> list[Check]:
+    """Look at everything; one part's failure does not hide another's."""
+    found: list[Check] = []
+    for name, look in LOOKS.items():
+        try:
+            found += look(settings)
+        except (PipitError, OSError) as error:
+            found.append(Check(name, WRONG, str(error), "see the message"))
+    return found
+
+
+def check_text(found: list[Check]) -> str:
+    """One line a check, the cure below it."""
+    lines = []
+    for each in found:
+        lines.append(f"{each.state:<6} {each.what:<10} {clean(each.found, 300)}")
+        if each.cure:
+            lines.append(f"{'':<18}→ {clean(each.cure, 300)}")
+    return "\n".join(lines)
+
+
+def _database(settings: Settings) -> Iterator[Check]:
+    source = open_source(settings)
+    try:
+        head = source.head()
+        yield Check("database", GOOD, f"{describe_source(settings)}, table {settings.table}, newest id {head.max_id}")
+        newest = source.newest_time()
+        if newest is None:
+            yield Check("rows", ODD, "the table is empty", "let rsyslog write into it (docs/configuration.md)")
+        warnings = source.warnings()
+        for warning in warnings:
+            text, _, cure = warning.partition("; ")
+            yield Check("index", ODD, text, cure)
+        if not warnings:
+            yield Check("index", GOOD, "id and timestamp are indexed")
+        apart = time.time() - head.now
+        yield (
+            Check("clock", GOOD, f"{apart:+.1f} s from the database's")
+            if abs(apart) <= CLOCK_TOLERANCE_S
+            else Check(
+                "clock",
+                ODD,
+                f"{apart:+.0f} s from the database's",
+                "switch on time synchronisation (timedatectl set-ntp true)",
+            )
+        )
+    finally:
+        source.close()
+
+
+def _disk(settings: Settings) -> Iterator[Check]:
+    folder = settings.state_folder
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    usage = shutil.disk_usage(folder)
+    found = f"{usage.free / 1e9:.1f} GB free for {folder}"
+    if usage.free < FREE_SHARE * usage.total:
+        yield Check("disk", WRONG, found, "make room: below 5 % SQLite may fail to write")
+    elif not os.access(folder, os.W_OK):
+        yield Check(
+            "disk", WRONG, f"{folder} cannot be written", f"chown it to the service's user (uid {os.geteuid()})"
+        )
+    else:
+        yield Check("disk", GOOD, found)
+
+
+def _inbox(settings: Settings) -> Iterator[Check]:
+    inbox = settings.inbox_folder
+    if not inbox.is_dir():
+        yield Check("inbox", WRONG, f"{inbox} is not there", f"mkdir -p {inbox}/incoming, owned by the SFTP user")
+        return
+    if not os.access(inbox, os.R_OK | os.X_OK):
+        yield Check("inbox", WRONG, f"{inbox} cannot be read", "let the service's user read and enter it (chmod o+rx)")
+    elif inbox.stat().st_mode & stat.S_IWOTH:
+        yield Check("inbox", ODD, f"{inbox} may be written by everybody", f"chmod o-w {inbox}")
+    else:
+        yield Check("inbox", GOOD, str(inbox))
+    receipts = inbox.parent / "receipts"
+    if not os.access(receipts if receipts.exists() else inbox.parent, os.W_OK):
+        yield Check(
+            "receipts",
+            ODD,
+            f"{receipts} cannot be written",
+            "let the service's user write it: trainers wait for receipts",
+        )
+
+
+def _keys(settings: Settings) -> Iterator[Check]:
+    signers = settings.signers_file
+    if signers is None:
+        place = settings.state_folder / "allowed_signers"
+        yield Check("keys", WRONG, "no allowed signers: every bundle will be refused",
+                    f"put the line of `pipit-trainer keys show` into {place}")  # fmt: skip
+        return
+    keys = [line for line in signers.read_text("utf-8").splitlines() if line.strip() and not line.startswith("#")]
+    if signers.stat().st_mode & (stat.S_IWOTH | stat.S_IWGRP):
+        yield Check("keys", WRONG, f"{signers} may be written by others", f"chmod go-w {signers}")
+    elif not keys:
+        yield Check("keys", WRONG, f"{signers} holds no key", "add the line of `pipit-trainer keys show`")
+    else:
+        yield Check("keys", GOOD, f"{len(keys)} in {signers}")
+
+
+def _redis(settings: Settings) -> Iterator[Check]:
+    if not settings.redis_url:
+        yield Check("redis", GOOD, "not used (INFERENCE_REDIS_URL is empty)")
+        return
+    check_url(settings.redis_url)
+    try:
+        connection = Connection(settings.redis_url)
+        connection.send([("PING",)])
+        connection.close()
+        yield Check("redis", GOOD, "answers")
+    except RedisError as error:
+        yield Check("redis", ODD, str(error), "start Redis or empty INFERENCE_REDIS_URL; judging goes on without it")
+
+
+LOOKS: dict[str, Callable[[Settings], Iterator[Check]]] = {
+    "database": _database, "disk": _disk, "inbox": _inbox, "keys": _keys, "redis": _redis,
+}  # fmt: skip

@@ -1,0 +1,156 @@
+"""`pipit-inference`: the commands of the Pi. Wiring only; what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shared.config import environ
+from shared.logs import setup_logging
+
+if TYPE_CHECKING:
+    from inference.config import Settings
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(context_settings=CONTEXT)
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file with settings.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Folder of what must survive (INFERENCE_STATE_DIR).")
+@click.option("--database-url", help="postgresql://… or sqlite:///FILE (INFERENCE_DATABASE_URL).")
+@click.option(
+    "--inbox", type=click.Path(path_type=Path), help="Folder that trainers write bundles into (INFERENCE_INBOX)."
+)
+@click.option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")
+@click.version_option(package_name="pipit", prog_name="pipit-inference")
+@click.pass_context
+def cli(context: click.Context, /, config: Path | None, **flags: Any) -> None:
+    """Judge log rows with the models that trainers ship here."""
+    context.obj = lambda: _settings(config, flags)
+
+
+def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
+    from inference.config import load_settings
+
+    settings = load_settings(config, environ(), flags)
+    setup_logging(settings.log_level, settings.log_file)
+    return settings
+
+
+@cli.command()
+@click.pass_obj
+def run(load: Any) -> None:
+    """Serve until SIGTERM: take models in, judge new rows. SIGHUP reads the settings again."""
+    from inference.daemon import Daemon
+
+    Daemon(load(), environ(), load).run()
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.pass_obj
+def once(load: Any, as_json: bool) -> int:
+    """Take models in and judge everything that waits, once; then end."""
+    from inference.once import run_once
+
+    report = run_once(load())
+    click.echo(json.dumps(report) if as_json else _once_text(report))
+    return 0 if report["models"] else 1
+
+
+def _once_text(report: dict[str, Any]) -> str:
+    if not report["models"]:
+        return "no model serves: ship one, then try again (the rows wait)"
+    models = ", ".join(f"{agent} {version}" for agent, version in report["models"].items())
+    return f"{models}: {report['rows']} rows, {report['windows']} windows judged, {report['anomalies']} anomalies"
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.pass_obj
+def status(load: Any, as_json: bool) -> int:
+    """What the daemon last said, which models serve, what was found in the last day."""
+    from inference.report import status_report, status_text
+
+    report = status_report(load())
+    click.echo(json.dumps(report) if as_json else status_text(report))
+    return 0
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="The newest so many.")
+@click.option("--open", "open_only", is_flag=True, help="Only those that are not over.")
+@click.pass_obj
+def incidents(load: Any, as_json: bool, limit: int, open_only: bool) -> None:
+    """What was found, the newest first."""
+    from inference.report import incidents_text, read_incidents
+
+    found = read_incidents(load(), limit, "open" if open_only else None)
+    click.echo(json.dumps(found) if as_json else incidents_text(found))
+
+
+@cli.command()
+@click.argument("export", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--bundle", required=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per verdict on stdout.")
+@click.option("--all", "show_all", is_flag=True, help="Without --json: show normal windows too.")
+@click.option(
+    "--budget", type=click.FloatRange(min=0, min_open=True), help="Incidents per host-week instead of the bundle's."
+)
+@click.pass_obj
+def replay(load: Any, export: Path, bundle: Path, as_json: bool, show_all: bool, budget: float | None) -> None:
+    """Judge an export exactly as the daemon judges the log; with --json every window is one line."""
+    from inference.replaying import replay_export, verdict_text
+
+    for verdict in replay_export(load(), export, bundle, budget, progress=sys.stderr.isatty()):
+        if as_json:
+            sys.stdout.write(json.dumps(verdict.as_json()) + "\n")
+        elif show_all or verdict.is_anomaly:
+            click.echo(verdict_text(verdict))
+    sys.stdout.flush()
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def check(load: Any, as_json: bool) -> int:
+    """Look at database, index, clock, disk, inbox, keys and Redis; say what to do about what is wrong."""
+    from inference.check import check_all, check_text
+
+    found = check_all(load())
+    click.echo(json.dumps([each.as_json() for each in found]) if as_json else check_text(found))
+    return 1 if any(each.state == "wrong" for each in found) else 0
+
+
+@cli.command()
+@click.option("--bind", help="HOST:PORT (INFERENCE_BIND).")
+@click.pass_obj
+def web(load: Any, bind: str | None) -> None:
+    """Serve pages and API with gunicorn."""
+    from dataclasses import replace
+
+    from inference.serve import serve
+
+    settings = load()
+    serve(replace(settings, bind=bind) if bind else settings)
+
+
+def main() -> None:
+    """The console script."""
+    from shared.command import run_main
+
+    _attach()
+    run_main(cli, "pipit-inference")
+
+
+def _attach() -> None:
+    """Commands that other files bring; the daemon's own start must not pay for importing them."""
+    if "models" in sys.argv or {"-h", "--help"} & set(sys.argv) or len(sys.argv) == 1:
+        from inference.cli_models import models
+
+        cli.add_command(models)

@@ -1,0 +1,256 @@
+"""The judges of the serving models: one per agent, all fed from one reading of the log.
+
+A judge gets its rows in order of (time, id), and only when the moment they belong to is closed: the verdicts then do
+not depend on the order in which rows became visible, on restarts or on swaps, and equal those of `replay`. Until then
+the rows wait in a bounded buffer; what a crash loses of it is below the saved cursor and is read again from the source.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Protocol
+
+from inference.models import ModelSlot, Serving
+from inference.source import Cursor, LogSource
+from shared.values import Row, Verdict
+
+logger = logging.getLogger(__name__)
+
+BUFFER_ROWS = 20_000
+RETRY_S = 300.0  # a judge that failed is tried again, without losing rows: they are read again from where it stood
+FOREVER = float("inf")
+by_time = itemgetter(1, 0)
+
+
+class Judging(Protocol):
+    """What is used of shared.judge.Judge; a test's fake has it too."""
+
+    @property
+    def closed_until(self) -> float:
+        """Windows that end here or earlier are judged; -inf before the first close."""
+
+    @property
+    def late(self) -> int:
+        """Rows that came after their window was closed."""
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Take up what `memory` gave; then `warm` the rows since `warm_since`, then `resume`."""
+
+    def warm_since(self) -> float:
+        """From when on rows must be shown again after `restore`."""
+
+    def warm(self, row: Row) -> None:
+        """Show a row of a window that was judged before."""
+
+    def resume(self) -> None:
+        """End of the warming."""
+
+    def add(self, row: Row) -> None:
+        """Take a row of an open window."""
+
+    def close(self, until: float) -> list[Verdict]:
+        """Judge every window with end <= until."""
+
+    def memory(self) -> dict[str, Any]:
+        """What must survive a restart, for JSON."""
+
+
+MakeJudge = Callable[[Serving], Judging]
+
+
+@dataclass
+class Bench:
+    """One agent's judge with the rows that wait for it."""
+
+    serving: Serving
+    judge: Judging
+    waiting: list[Row]
+    late_seen: int = 0
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Programs whose rows it wants."""
+        return self.serving.model.spec.programs
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Let rows wait; where there are too many, the older half goes to the judge at once."""
+        self.waiting.extend(rows)
+        if len(self.waiting) > BUFFER_ROWS:
+            self.waiting.sort(key=by_time)
+            half = len(self.waiting) // 2
+            self._feed(self.waiting[:half])
+            del self.waiting[:half]
+
+    def close(self, until: float) -> list[Verdict]:
+        """Judge the windows that end at or before `until`."""
+        ripe = sorted((row for row in self.waiting if row[1] < until), key=by_time)
+        if ripe:
+            self.waiting = [row for row in self.waiting if row[1] >= until]
+            self._feed(ripe)
+        return self.judge.close(until)
+
+    def _feed(self, rows: Iterable[Row]) -> None:
+        add = self.judge.add
+        for row in rows:
+            add(row)
+
+    def take_late(self) -> int:
+        """How many rows came too late since the last call."""
+        late, self.late_seen = self.judge.late - self.late_seen, self.judge.late
+        return late
+
+
+class Judges:
+    """All benches; `refresh` makes them follow the model slot."""
+
+    def __init__(self, slot: ModelSlot, make: MakeJudge, grace_s: float | None = None, late_s: float = 900.0) -> None:
+        self._slot, self._make, self._grace_s, self._late_s = slot, make, grace_s, late_s
+        self._benches: dict[str, Bench] = {}
+        self._failed: dict[str, tuple[Serving, float]] = {}
+        self._changes = -1
+        self.errors: dict[str, str] = {}  # agent → what its judge died of
+
+    def refresh(self, source: LogSource, cursor: Cursor, memory_of: Callable[[str], dict[str, Any] | None]) -> None:
+        """Seat a judge for every serving model that has none yet.
+
+        A new judge takes over the memory of the one before it (of the state file after a restart) and is shown what the
+        source still has of the open windows and the half hour before them.
+        """
+        self._forgive()
+        if self._changes == self._slot.changes:
+            return
+        changes = self._slot.changes
+        serving = {
+            each.agent: each for each in self._slot.all() if self._failed.get(each.agent, (None,))[0] is not each
+        }
+        seated = {agent: bench for agent, bench in self._benches.items() if bench.serving is serving.get(agent)}
+        for agent, each in serving.items():
+            if agent not in seated:
+                former = self._benches.get(agent)
+                memory = former.judge.memory() if former else memory_of(agent)
+                seated[agent] = self._seat(each, memory, source, cursor)
+        self._benches, self._changes = seated, changes
+
+    def _seat(self, serving: Serving, memory: dict[str, Any] | None, source: LogSource, cursor: Cursor) -> Bench:
+        bench = Bench(serving, self._make(serving), [])
+        if cursor.last == cursor.first:
+            return bench  # nothing was read yet: everything comes by itself
+        if memory is None:  # an agent's first model: what was before it is nobody's
+            span_s = serving.model.spec.window_s
+            memory = {"closed_until": (source.head().now - self._grace(bench)) // span_s * span_s}
+        bench.judge.restore(memory)
+        began = time.monotonic()
+        count = _warm(bench, source.span(bench.judge.warm_since(), FOREVER, bench.programs), cursor)
+        logger.info(
+            "judge warmed agent=%s version=%s rows=%d seconds=%.2f",
+            serving.agent, serving.version, count, time.monotonic() - began,
+        )  # fmt: skip
+        return bench
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Programs that any agent wants."""
+        return tuple(sorted({program for bench in self._benches.values() for program in bench.programs}))
+
+    def add(self, rows: list[Row]) -> None:
+        """Hand each agent the rows of its programs."""
+        for agent, bench in list(self._benches.items()):
+            wanted = frozenset(bench.programs)
+            with self._apart(agent):
+                bench.add(row for row in rows if row[3] in wanted)
+
+    def until_drained(self, now: float) -> dict[str, float]:
+        """Up to when each agent's windows are complete once everything up to the source's `now` has been read."""
+        return {agent: now - self._grace(bench) for agent, bench in self._benches.items()}
+
+    def until_behind(self, rows: list[Row], now: float) -> dict[str, float]:
+        """The same in the middle of a backlog, from the rows of one batch.
+
+        Ids ascend and times nearly do: rows still to come are at most `late_s` older than the middle row of this
+        batch. The middle, because one host's broken clock must not decide for all.
+        """
+        if not rows:
+            return {}
+        times = sorted(row[1] for row in rows)
+        until = min(times[len(times) // 2], now) - self._late_s
+        return dict.fromkeys(self._benches, until)
+
+    def close(self, until: Mapping[str, float]) -> Iterator[tuple[str, list[Verdict], float]]:
+        """Judge every agent's complete windows; gives (agent, verdicts, CPU seconds)."""
+        for agent, bench in list(self._benches.items()):
+            verdicts: list[Verdict] = []
+            began = time.thread_time()
+            if agent in until:
+                with self._apart(agent):
+                    verdicts = bench.close(until[agent])
+                yield agent, verdicts, time.thread_time() - began
+
+    def memories(self) -> dict[str, dict[str, Any]]:
+        """What must survive a restart, by agent."""
+        return {agent: bench.judge.memory() for agent, bench in self._benches.items()}
+
+    def closed(self) -> dict[str, float]:
+        """Up to when each agent has judged."""
+        return {agent: bench.judge.closed_until for agent, bench in self._benches.items()}
+
+    def take_late(self) -> int:
+        """Rows of windows that were already judged, since the last call."""
+        return sum(bench.take_late() for bench in self._benches.values())
+
+    def serving(self) -> dict[str, Serving]:
+        """The models that judge, by agent."""
+        return {agent: bench.serving for agent, bench in self._benches.items()}
+
+    @contextmanager
+    def _apart(self, agent: str) -> Iterator[None]:
+        """A judge that raises is unseated; the other agents go on. Its saved memory stays where it was."""
+        try:
+            yield
+        except Exception as error:
+            logger.exception("judge failed and pauses agent=%s", agent)
+            bench = self._benches.pop(agent)
+            self._failed[agent] = (bench.serving, time.monotonic() + RETRY_S)
+            self.errors[agent] = f"{type(error).__name__}: {error}"
+
+    def _forgive(self) -> None:
+        """Let judges that failed long ago be seated again."""
+        for agent, (_, until) in list(self._failed.items()):
+            if time.monotonic() >= until:
+                del self._failed[agent]
+                self._changes = -1
+
+    def take_errors(self) -> dict[str, str]:
+        """The judges that failed since the last call."""
+        errors, self.errors = self.errors, {}
+        return errors
+
+    def _grace(self, bench: Bench) -> float:
+        return self._grace_s if self._grace_s is not None else float(bench.serving.model.spec.grace_s)
+
+
+def _warm(bench: Bench, rows: Iterable[Row], cursor: Cursor) -> int:
+    """Show a judge the rows before its open windows, and give it those of the open ones; how many there were.
+
+    Only rows that have been read: `fetch` brings the others, and no row may come twice.
+    """
+    opened, warming, count = bench.judge.closed_until, True, 0
+    for row in rows:
+        if not cursor.has_read(row[0]):
+            continue
+        count += 1
+        if warming and row[1] >= opened:
+            bench.judge.resume()
+            warming = False
+        if warming:
+            bench.judge.warm(row)
+        else:
+            bench.add((row,))
+    if warming:
+        bench.judge.resume()
+    bench.late_seen = bench.judge.late
+    return count

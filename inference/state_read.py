@@ -1,0 +1,322 @@
+"""What the pages, the API and `status` read of the state file: plain queries, frozen values, no writing.
+
+Every function takes a connection from `connect_read` (or `state.connect`). Times are seconds since the epoch.
+"""
+
+# ruff: noqa: S608 (every name in a statement is this module's own; values are parameters)
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.errors import StoreError
+from shared.values import Line, Moved, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the daemon last said about itself; `updated` 0 means that it never ran on this state file."""
+
+    updated: float
+    state: str  # "running", "waiting for a model", "waiting for the database", "stopped", "never ran"
+    pid: int | None
+    started: float | None
+    last_run: float | None
+    last_error: str | None
+    source: str  # the source without its password
+    source_error: str | None
+    lag_s: float | None
+    rows: int  # read since the daemon started
+    late_rows: int
+    gaps_expired: int
+    warnings: tuple[str, ...]
+    cycle: Mapping[
+        str, Any
+    ]  # the last CycleReport: rows, windows, anomalies, seconds, cpu_seconds, lag_s, drained, late…
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """An incident as the lists show it."""
+
+    id: int
+    key: str
+    agent: str
+    host: str
+    type: str
+    severity: str
+    started: float
+    peak: float
+    ended: float
+    windows: int
+    score: float | None
+    rarity: float | None
+    confidence: float
+    description: str
+    state: str  # "open" or "ended"
+    found_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentDetail:
+    """An incident with its anomalous windows (each with its evidence lines), oldest first."""
+
+    incident: IncidentRow
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One window on a host's timeline."""
+
+    host: str
+    window_start: float
+    window_end: float
+    rows: int
+    score: float | None
+    rarity: float | None
+    is_anomaly: bool
+    type: str | None
+    severity: str | None
+    incident_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """One cell of the hosts' heat map: the strangest window of a host in a span of time."""
+
+    host: str
+    start: float
+    windows: int
+    rows: int
+    rarity: float | None
+    anomalies: int
+    severity: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A host and when it was last heard."""
+
+    agent: str
+    host: str
+    last_row: float
+    anomalies: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A model that is serving or was probed here, as the reconciler keeps it."""
+
+    agent: str
+    version: str
+    state: str
+    serial: int | None
+    active: bool
+    previous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over a span of time."""
+
+    windows: int
+    anomalies: int
+    hosts: int
+    rows: int
+
+
+def connect_read(path: Path) -> sqlite3.Connection:
+    """Open the state file for reading only.
+
+    Raises:
+        StoreError: there is no such file yet (the daemon has never run) or it cannot be read.
+    """
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        db.execute("SELECT 1 FROM verdicts LIMIT 1")
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"read state: {path}: {error}; start `pipit-inference run` once, it creates the file"
+        ) from error
+    return db
+
+
+def status(db: sqlite3.Connection) -> Status:
+    """What the daemon last wrote about itself."""
+    rows = db.execute("SELECT key, value, updated FROM status").fetchall()
+    value: dict[str, Any] = {row["key"]: json.loads(row["value"]) for row in rows}
+    return Status(
+        updated=max((row["updated"] for row in rows), default=0.0),
+        state=value.get("state", "never ran"),
+        pid=value.get("pid"),
+        started=value.get("started"),
+        last_run=value.get("last_run"),
+        last_error=value.get("last_error"),
+        source=value.get("source", ""),
+        source_error=value.get("source_error"),
+        lag_s=value.get("lag_s"),
+        rows=value.get("rows", 0),
+        late_rows=value.get("late_rows", 0),
+        gaps_expired=value.get("gaps_expired", 0),
+        warnings=tuple(value.get("warnings", ())),
+        cycle=value.get("cycle", {}),
+    )
+
+
+def incidents(
+    db: sqlite3.Connection,
+    *,
+    since: float = 0.0,
+    agent: str | None = None,
+    host: str | None = None,
+    type: str | None = None,  # noqa: A002 (the word of the column and of the API)
+    severity: str | None = None,
+    state: str | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> list[IncidentRow]:
+    """Incidents that ended at or after `since`, the newest first."""
+    where, values = _where(agent=agent, host=host, type=type, severity=severity, state=state)
+    query = f"SELECT * FROM incidents WHERE ended >= ?{where} ORDER BY started DESC, id DESC LIMIT ? OFFSET ?"
+    return [_incident(row) for row in db.execute(query, (since, *values, limit, offset))]
+
+
+def count_incidents(db: sqlite3.Connection, *, since: float = 0.0, state: str | None = None) -> int:
+    """How many incidents ended at or after `since`."""
+    where, values = _where(state=state)
+    return int(db.execute(f"SELECT count(*) FROM incidents WHERE ended >= ?{where}", (since, *values)).fetchone()[0])
+
+
+def incident(db: sqlite3.Connection, incident_id: int) -> IncidentDetail | None:
+    """One incident with its verdicts and lines, or None where there is none of that number."""
+    row = db.execute("SELECT * FROM incidents WHERE id = ?", (incident_id,)).fetchone()
+    if row is None:
+        return None
+    return IncidentDetail(_incident(row), tuple(verdicts(db, incident_id=incident_id, with_lines=True, limit=10_000)))
+
+
+def verdicts(
+    db: sqlite3.Connection,
+    *,
+    incident_id: int | None = None,
+    agent: str | None = None,
+    host: str | None = None,
+    start: float = 0.0,
+    end: float = 1e18,
+    anomalies_only: bool = False,
+    with_lines: bool = False,
+    limit: int = 1_000,
+) -> list[Verdict]:
+    """Verdicts with start <= window_start < end, in order of (window_end, host)."""
+    where, values = _where(incident_id=incident_id, agent=agent, host=host)
+    query = (
+        "SELECT *, (SELECT key FROM incidents i WHERE i.id = v.incident_id) AS incident FROM verdicts v"
+        f" WHERE window_start >= ? AND window_start < ?{where}{' AND is_anomaly = 1' if anomalies_only else ''}"
+        " ORDER BY window_end, host, agent LIMIT ?"
+    )
+    rows = db.execute(query, (start, end, *values, limit)).fetchall()
+    return [_verdict(row, lines(db, row["id"]) if with_lines else ()) for row in rows]
+
+
+def lines(db: sqlite3.Connection, verdict_id: int) -> tuple[Line, ...]:
+    """The evidence of one verdict."""
+    query = "SELECT time, program, message FROM lines WHERE verdict_id = ? ORDER BY n"
+    return tuple(Line(row["time"], row["program"], row["message"]) for row in db.execute(query, (verdict_id,)))
+
+
+def timeline(
+    db: sqlite3.Connection, since: float, *, until: float = 1e18, agent: str | None = None, host: str | None = None
+) -> list[Point]:
+    """All windows that ended in (since, until], in order of time: what a score chart draws."""
+    where, values = _where(agent=agent, host=host)
+    query = (
+        "SELECT host, window_start, window_end, rows, score, rarity, is_anomaly, type, severity, incident_id"
+        f" FROM verdicts WHERE window_end > ? AND window_end <= ?{where} ORDER BY window_end, host"
+    )
+    return [
+        Point(**{**dict(row), "is_anomaly": bool(row["is_anomaly"])})
+        for row in db.execute(query, (since, until, *values))
+    ]
+
+
+def heat(db: sqlite3.Connection, since: float, *, span_s: float = 3600.0, agent: str | None = None) -> list[Heat]:
+    """The strangest window of each host in each span of `span_s` seconds, in order of (host, start)."""
+    where, values = _where(agent=agent)
+    query = (
+        "SELECT host, CAST(window_start / ? AS INTEGER) * ? AS start, count(*) AS windows, sum(rows) AS rows,"
+        " max(rarity) AS rarity, sum(is_anomaly) AS anomalies,"
+        " max(CASE severity WHEN 'critical' THEN 3 WHEN 'warning' THEN 2 WHEN 'info' THEN 1 ELSE 0 END * is_anomaly)"
+        " AS worst"
+        f" FROM verdicts WHERE window_end > ?{where} GROUP BY host, start ORDER BY host, start"
+    )
+    names = (None, "info", "warning", "critical")
+    return [
+        Heat(
+            row["host"], row["start"], row["windows"], row["rows"], row["rarity"], row["anomalies"], names[row["worst"]]
+        )
+        for row in db.execute(query, (span_s, span_s, since, *values))
+    ]
+
+
+def hosts(db: sqlite3.Connection, *, since: float = 0.0) -> list[HostRow]:
+    """Every host ever heard, with its anomalies since `since`, in order of name."""
+    query = (
+        "SELECT agent, host, last_row, (SELECT count(*) FROM verdicts v WHERE v.agent = h.agent AND v.host = h.host"
+        " AND v.is_anomaly = 1 AND v.window_start >= ?) AS anomalies FROM hosts h ORDER BY host, agent"
+    )
+    return [HostRow(*row) for row in db.execute(query, (since,))]
+
+
+def totals(db: sqlite3.Connection, *, since: float = 0.0) -> Totals:
+    """Counts over the windows that ended after `since`."""
+    query = "SELECT count(*), sum(is_anomaly), count(DISTINCT host), sum(rows) FROM verdicts WHERE window_end > ?"
+    return Totals(*(int(value or 0) for value in db.execute(query, (since,)).fetchone()))
+
+
+def newest_end(db: sqlite3.Connection) -> float | None:
+    """End of the newest judged window: "now" of the data, which may be older than the clock's."""
+    value = db.execute("SELECT max(window_end) FROM verdicts").fetchone()[0]
+    return None if value is None else float(value)
+
+
+def models(db: sqlite3.Connection) -> list[ModelRow]:
+    """Every bundle known here, by agent, the newest first."""
+    query = (
+        "SELECT b.agent, b.version, b.state, b.serial, a.version IS NOT NULL AS active,"
+        " p.version IS NOT NULL AS previous FROM bundles b"
+        " LEFT JOIN active a ON a.agent = b.agent AND a.version = b.version"
+        " LEFT JOIN active p ON p.agent = b.agent AND p.previous = b.version"
+        " ORDER BY b.agent, b.serial DESC, b.version DESC"
+    )
+    return [
+        ModelRow(row["agent"], row["version"], row["state"], row["serial"], bool(row["active"]), bool(row["previous"]))
+        for row in db.execute(query)
+    ]
+
+
+def _where(**filters: Any) -> tuple[str, list[Any]]:
+    """` AND name = ?` for every filter that is set; the names are this module's, never a user's."""
+    given: Sequence[tuple[str, Any]] = [(name, value) for name, value in filters.items() if value is not None]
+    return "".join(f" AND {name} = ?" for name, _ in given), [value for _, value in given]
+
+
+def _incident(row: sqlite3.Row) -> IncidentRow:
+    return IncidentRow(**{name: row[name] for name in IncidentRow.__slots__})
+
+
+def _verdict(row: sqlite3.Row, found: tuple[Line, ...]) -> Verdict:
+    return Verdict(
+        agent=row["agent"], host=row["host"], window_start=row["window_start"], window_end=row["window_end"],
+        role=row["role"], rows=row["rows"], score=row["score"], rarity=row["rarity"],
+        is_anomaly=bool(row["is_anomaly"]), type=row["type"], severity=row["severity"], confidence=row["confidence"],
+        description=row["description"], features=json.loads(row["features"]),
+        explanation=tuple(Moved(*moved) for moved in json.loads(row["explanation"])),
+        model_version=row["model_version"], found_by=row["found_by"], lines=found, incident=row["incident"],
+    )  # fmt: skip

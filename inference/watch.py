@@ -1,0 +1,88 @@
+"""Somebody changed the inbox: a hint that ends the daemon's wait early. The poll is the truth.
+
+The agents' folders are watched, not the links in them: a watch put on a link goes blind after the first swap, and one
+on a folder that is itself replaced sees nothing more, so the folders are looked up anew at each `refresh`. The only
+user of watchdog.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+
+logger = logging.getLogger(__name__)
+
+DEBOUNCE_S = 0.5
+IGNORED = ("opened", "closed_no_write", "accessed")
+
+
+class InboxWatch(FileSystemEventHandler):
+    """Calls `hint` half a second after the last change in the inbox or an agent's folder of it."""
+
+    def __init__(self, inbox: Path, hint: Callable[[], None], debounce_s: float = DEBOUNCE_S) -> None:
+        self._inbox, self._hint, self._debounce_s = inbox, hint, debounce_s
+        self._observer: Any = None
+        self._watched: dict[Path, tuple[int, int]] = {}
+        self._timer: threading.Timer | None = None
+
+    def refresh(self) -> None:
+        """Watch the folders that are there now; where watching is not possible the poll alone must do."""
+        there = _folders(self._inbox)
+        if there == self._watched and self._observer is not None and self._observer.is_alive():
+            return
+        self.stop()
+        try:
+            self._start(list(there))
+        except OSError as error:
+            logger.warning("cannot watch the inbox, polling only inbox=%s error=%s", self._inbox, error)
+            self.stop()
+            return
+        self._watched = there
+
+    def _start(self, folders: list[Path]) -> None:
+        from watchdog.observers import Observer  # picks inotify, kqueue or polling: costs time and memory, so only here
+
+        self._observer = Observer()
+        for folder in folders:
+            self._observer.schedule(self, str(folder), recursive=False)
+        self._observer.daemon = True
+        self._observer.start()
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """A change: (re)start the half second of quiet that ends in the hint."""
+        if event.event_type in IGNORED:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(self._debounce_s, self._hint)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """End watching; `refresh` begins again."""
+        observer, self._observer, self._watched = self._observer, None, {}
+        if observer is not None:
+            observer.unschedule_all()
+            if observer.is_alive():
+                observer.stop()
+                observer.join(timeout=2.0)
+
+
+def _folders(inbox: Path) -> dict[Path, tuple[int, int]]:
+    """The inbox and the folders in it, with what tells a folder from another of the same name."""
+    found: dict[Path, tuple[int, int]] = {}
+    try:
+        names = [inbox, *(Path(entry.path) for entry in os.scandir(inbox) if entry.is_dir(follow_symlinks=False))]
+        for folder in names:
+            if folder.name != "incoming":  # an upload under way is none of our business
+                status = folder.stat()
+                found[folder] = (status.st_dev, status.st_ino)
+    except OSError as error:
+        logger.debug("inbox is not there yet inbox=%s error=%s", inbox, error)
+    return found
