@@ -18,6 +18,7 @@ from trainer.cli_data import find_agent
 from trainer.config import Settings
 from trainer.facts import TrainFacts
 from trainer.keys import SigningKey, ensure_key
+from trainer.labels import read_labels
 from trainer.limits import limited
 from trainer.model_config import TrainConfig, for_agent, load_model_config, parse_override
 from trainer.progress import shown_progress
@@ -61,11 +62,10 @@ def train(
         logger.warning("%s", warning)
     start, end = _moment("--start-date", start_date), _moment("--end-date", end_date)
     key = ensure_key(settings.state_dir, settings.signing_key)
-
-    from trainer.labels import read_labels  # scikit-learn comes with these two: import them once all else is right
-    from trainer.pipeline import train as learn
-
     episodes = read_labels(labels) if labels else ()
+
+    from trainer.pipeline import train as learn  # scikit-learn comes with it: imported once all else is right
+
     with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as progress:
         report = learn(exports, spec, config, start=start, end=end, labels=episodes, progress=progress)
     folder = _models_dir(settings, config, models)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shared.errors import ExportError
 from shared.frame import parse_time
-from trainer.pipeline import Labels
 
 
-def read_labels(file: Path) -> tuple[Labels, ...]:
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A known attack or fault: what it was, from when to when (s since the epoch), and every host it touched."""
+
+    type: str
+    start: float
+    end: float
+    hosts: frozenset[str]
+
+
+def read_labels(file: Path) -> tuple[Episode, ...]:
     """Episodes `[{"type", "start", "end", "host"}]`, times as ISO 8601; `affected_hosts` are touched as well.
 
     Raises:
@@ -37,9 +47,9 @@ def read_labels(file: Path) -> tuple[Labels, ...]:
     return tuple(found)
 
 
-def _episode(episode: Mapping[str, Any]) -> Labels:
+def _episode(episode: Mapping[str, Any]) -> Episode:
     start, end = parse_time(str(episode["start"])), parse_time(str(episode["end"]))
     if end < start:
         raise ValueError(f"it ends ({episode['end']}) before it starts ({episode['start']})")
     hosts = {str(host) for host in episode.get("affected_hosts") or ()}
-    return Labels(str(episode["type"]), start, end, frozenset({str(episode["host"]), *hosts}))
+    return Episode(str(episode["type"]), start, end, frozenset({str(episode["host"]), *hosts}))
