@@ -68,6 +68,12 @@ class RuleSpec:
     confidence: float
     description: str
     helps: tuple[str, ...] = ()
+    type: str = ""  # what the anomaly is called; several rules may name one thing. "" means the id
+
+    @property
+    def names(self) -> str:
+        """The type that this rule gives an anomaly."""
+        return self.type or self.id
 
 
 @dataclass(frozen=True, slots=True)

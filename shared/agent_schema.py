@@ -71,6 +71,7 @@ class _Feature(_Strict):
 
 class _Rule(_Strict):
     id = fields.String(required=True, validate=NAME)
+    type = fields.String(load_default="")
     title = fields.String(required=True, validate=LINE)
     role = fields.String(load_default="any")
     level = fields.String(required=True, validate=LINE)
@@ -268,11 +269,9 @@ def _check_names(data: Mapping[str, Any], fault: Callable[[str], None]) -> None:
 
 
 def _check_formulas(spec: AgentSpec) -> list[str]:
-    """Formulas and expressions are strings here; `shared.formula` knows their language."""
-    try:
-        from shared.formula import check_spec
-    except ImportError:
-        return []
-    return list(check_spec(spec))
+    """Formulas and expressions are strings here; `shared.checks` compiles them."""
+    from shared.checks import check_spec  # it needs the classes that this schema makes
+
+    return check_spec(spec)
 
 

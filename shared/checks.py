@@ -21,7 +21,10 @@ def check_spec(spec: AgentSpec) -> list[str]:
         RuleBook(spec)
     except FormulaError as error:
         return [str(error)]
-    faults = [f"feature {name}: what reads the rows' order again can be neither scored nor used in a rule" for name in table.reordered]
+    faults = [
+        f"feature {name}: what reads the rows' order again can be neither scored nor used in a rule"
+        for name in table.reordered
+    ]
     return faults + list(_texts(spec))
 
 

@@ -69,7 +69,9 @@ class Classifier:
         by_model = one.score > self.threshold
         by_rule = any(hit.raises for hit in hits)
         anomalous = by_model or by_rule
-        kind, severity, confidence, words = self._name(one, hits, by_model, by_rule) if anomalous else (None, None, None, "")
+        kind, severity, confidence, words = (
+            self._name(one, hits, by_model, by_rule) if anomalous else (None, None, None, "")
+        )
         return Verdict(
             agent=self.model.agent,
             host=window.host,
@@ -117,7 +119,9 @@ class Classifier:
 
     def _name(self, one: _Scored, hits: list[Hit], by_model: bool, by_rule: bool) -> tuple[str, str, float, str]:
         """(type, severity, confidence, description): by the first rule that holds, else by the feature that leads."""
-        certainty = 0.5 + 0.35 * min(1.0, max(0.0, (one.score - self.threshold) / (3 * self.model.reference.tail.width)))
+        certainty = 0.5 + 0.35 * min(
+            1.0, max(0.0, (one.score - self.threshold) / (3 * self.model.reference.tail.width))
+        )
         host = clean(one.window.host, 100)
         if hits:
             rule = hits[0].rule
@@ -164,7 +168,8 @@ class Classifier:
     def silence(self, silence: Silence, start: float, end: float) -> Verdict:
         """The verdict on an empty window of a host that is never that quiet."""
         spec = self.model.spec.silence
-        assert spec is not None
+        if spec is None:
+            raise ValueError("an agent without a silence section has no silences")
         minutes = round(silence.quiet_s / 60)
         words = spec.description.format(host=clean(silence.host, 100), minutes=minutes)
         moved = Moved("silence_s", silence.quiet_s, 0.0, silence.limit_s, 1.0)
@@ -175,8 +180,8 @@ class Classifier:
             window_end=end,
             role=spec.role,
             rows=0,
-            score=None,
-            rarity=None,
+            score=1.0,  # the scale's end: never so quiet in training, whatever the forest would say of no rows
+            rarity=float(self.model.reference.windows.get(spec.role, 0) + 1),
             is_anomaly=True,
             type=spec.type,
             severity=spec.severity,

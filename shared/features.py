@@ -70,7 +70,8 @@ class FeatureTable:
         self._long = {i for i, feature in enumerate(spec.features) if feature.scored or feature.name in used}
         self.reordered = [self.names[i] for i in sorted(self._long) if self.formulas[i].needs_order]
         self._absent = {
-            role: [i for i, feature in enumerate(spec.features) if feature.role not in ("any", role)] for role in self.roles
+            role: [i for i, feature in enumerate(spec.features) if feature.role not in ("any", role)]
+            for role in self.roles
         }
         self._plans: dict[int, _Plan] = {}
 
@@ -267,8 +268,7 @@ class FeatureExtractor:
             if (index + 1) * self._span <= until
         )
         self.closed_until = max(self.closed_until, until)
-        windows = [self._close(name, index) for index, name in due]
-        return windows
+        return [self._close(name, index) for index, name in due]
 
     def _close(self, name: str, index: int) -> Window:
         host = self._hosts[name]

@@ -174,7 +174,9 @@ def check_golden(model: Model, golden: bytes) -> float:
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise BundleError("golden", f"the golden rows cannot be reproduced: {type(error).__name__} {error}") from None
     if not count or not largest <= GOLDEN_TOLERANCE:
-        raise BundleError("golden", f"the golden rows differ by {largest:g} in {count} windows, at most {GOLDEN_TOLERANCE:g}")
+        raise BundleError(
+            "golden", f"the golden rows differ by {largest:g} in {count} windows, at most {GOLDEN_TOLERANCE:g}"
+        )
     return largest
 
 

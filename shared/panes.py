@@ -6,7 +6,7 @@ size follows the number of *different* messages, and rows of events whose order 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_CELLS = 5_000  # different messages remembered per pane; beyond it a message counts for its event only
@@ -26,7 +26,7 @@ class Cell:
         slot: int,
         event: str,
         mask: int,
-        fields: dict[str, str],
+        fields: Mapping[str, str],
         role: int,
         program: str,
         severity: int,

@@ -39,7 +39,9 @@ class Known:
 
     def usual(self, key: str) -> float:
         """How often this device joins in half an hour of an ordinary day, plus one."""
-        return self.habits.get(hashed(self.salt, "device", key.lower()), DEFAULT_USUAL) if self.habits else DEFAULT_USUAL
+        return (
+            self.habits.get(hashed(self.salt, "device", key.lower()), DEFAULT_USUAL) if self.habits else DEFAULT_USUAL
+        )
 
     def marked(self, host: str, interface: str) -> bool:
         """Whether joins on this interface of this host lack an `authenticated` line, as WPA3's do."""

@@ -58,7 +58,9 @@ class RuleBook:
     def __init__(self, spec: AgentSpec) -> None:
         self.feature_names = tuple(feature.name for feature in spec.features)
         self._names = set(self.feature_names)
-        self._rules = [(rule, self._compile(rule, rule.level), self._compile(rule, rule.when or "1")) for rule in spec.rules]
+        self._rules = [
+            (rule, self._compile(rule, rule.level), self._compile(rule, rule.when or "1")) for rule in spec.rules
+        ]
 
     def hits(self, role: str, facts: Facts) -> list[Hit]:
         """The rules that hold, in the order of the agent file: the first names the anomaly."""
@@ -100,7 +102,9 @@ class RuleBook:
                 return lambda facts: _present(facts.now[name])
             return lambda facts: facts.worst.get(name, 0.0)
         if function in ("over", "over_now") and len(args) == 3:
-            return _over(self._feature(args[0]), formula.number(args[1]), formula.number(args[2]), times, function == "over_now")
+            return _over(
+                self._feature(args[0]), formula.number(args[1]), formula.number(args[2]), times, function == "over_now"
+            )
         raise FormulaError(f"unknown call {function} with {len(args)} arguments")
 
 

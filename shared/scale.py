@@ -84,7 +84,7 @@ class Scale:
         for array in (new, slack, spread):
             if array.shape != (size,) or not np.isfinite(array).all():
                 raise ValueError(f"a scale vector needs {size} finite figures")
-        if hosts and usual.shape != (len(hosts), size) or not np.isfinite(usual).all():
+        if (hosts and usual.shape != (len(hosts), size)) or not np.isfinite(usual).all():
             raise ValueError(f"a host's scale needs {size} finite figures")
         if (spread <= 0).any():
             raise ValueError("a spread must be positive")

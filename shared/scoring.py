@@ -63,7 +63,9 @@ class Forest:
             node = np.repeat(self.root[None], len(part), 0)
             rows = np.arange(len(part))[:, None]
             while True:
-                below = np.where(part[rows, self.feature[node]] <= self.threshold[node], self.left[node], self.right[node])
+                below = np.where(
+                    part[rows, self.feature[node]] <= self.threshold[node], self.left[node], self.right[node]
+                )
                 if np.array_equal(below, node):
                     break
                 node = below
@@ -95,7 +97,9 @@ _INTS = {"feature", "left", "right", "root"}
 
 def dump_forests(forests: Mapping[str, Forest]) -> bytes:
     """The bytes of scorer.npz: arrays named `<role>.<part>`."""
-    arrays = {f"{role}.{part.name}": getattr(forest, part.name) for role, forest in forests.items() for part in fields(Forest)}
+    arrays = {
+        f"{role}.{part.name}": getattr(forest, part.name) for role, forest in forests.items() for part in fields(Forest)
+    }
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
@@ -114,7 +118,16 @@ def load_forests(data: bytes) -> dict[str, Forest]:
         forests = {role: _forest(role, arrays) for role in roles}
         if not forests:
             raise ValueError("there is no forest in it")
-    except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        EOFError,
+        TypeError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        MemoryError,
+    ) as error:
         raise BundleError("load", f"scorer.npz cannot be used: {error}") from None
     return forests
 
@@ -144,7 +157,11 @@ def _check(role: str, forest: Forest) -> None:
             raise ValueError(f"{role}.{name} needs {nodes} figures")
     me = np.arange(nodes)
     leaf = forest.left == me
-    if not (forest.right[leaf] == me[leaf]).all() or not (forest.left >= me).all() or not (forest.right[~leaf] > me[~leaf]).all():
+    if (
+        not (forest.right[leaf] == me[leaf]).all()
+        or not (forest.left >= me).all()
+        or not (forest.right[~leaf] > me[~leaf]).all()
+    ):
         raise ValueError(f"{role}: a tree turns back on itself")
     if max(forest.left.max(), forest.right.max(), forest.root.max()) >= nodes or forest.root.min() < 0:
         raise ValueError(f"{role}: a child lies outside the trees")

@@ -80,7 +80,9 @@ class Formula:
 class _Call:
     """The arguments of one call, checked as they are asked for."""
 
-    def __init__(self, name: str, args: list[ast.expr], named: dict[str, ast.expr], lexicon: Lexicon, needs: Needs) -> None:
+    def __init__(
+        self, name: str, args: list[ast.expr], named: dict[str, ast.expr], lexicon: Lexicon, needs: Needs
+    ) -> None:
         self.name, self.args, self.named, self.lexicon, self.needs = name, args, dict(named), lexicon, needs
 
     def refs(self, nodes: Iterable[ast.expr], ordered: bool = False) -> list[list[int]]:
@@ -161,7 +163,10 @@ def _top(call: _Call) -> Evaluate:
 def _count(call: _Call) -> Evaluate:
     """Rows of these events; `field=[a, b]` keeps rows whose field is one of them, `field__not=` those where it is not."""
     groups = call.events()
-    tests = [(key.removesuffix("__not"), formula.constants(call.take(key)), key.endswith("__not")) for key in list(call.named)]
+    tests = [
+        (key.removesuffix("__not"), formula.constants(call.take(key)), key.endswith("__not"))
+        for key in list(call.named)
+    ]
     if not tests:
         return lambda view: float(_total(view.slots, groups))
     wanted = _flat(groups)
@@ -173,7 +178,8 @@ def _count(call: _Call) -> Evaluate:
                 count
                 for pane in view.panes
                 for cell, count in pane.cells.items()
-                if cell.slot in slots and all((cell.fields.get(key) in values) != negated for key, values, negated in tests)
+                if cell.slot in slots
+                and all((cell.fields.get(key) in values) != negated for key, values, negated in tests)
             )
         )
 

@@ -52,4 +52,5 @@ def _episode(episode: Mapping[str, Any]) -> Episode:
     if end < start:
         raise ValueError(f"it ends ({episode['end']}) before it starts ({episode['start']})")
     hosts = {str(host) for host in episode.get("affected_hosts") or ()}
-    return Episode(str(episode["type"]), start, end, frozenset({str(episode["host"]), *hosts}))
+    host, visible = str(episode["host"]), episode.get("visible_auto", True)
+    return Episode(str(episode["type"]), start, end, host, frozenset({host, *hosts}), visible)

@@ -31,6 +31,16 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
     return f"{SMALL[count]} {noun}" if 0 <= count < len(SMALL) else f"{count:,} {noun}"
 
 
+def figure(count: int, singular: str, plural: str | None = None) -> str:
+    """A count with its noun in digits, for places where figures stand side by side: "1 window", "61 rows"."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def percent(part: float) -> str:
+    """A part of a whole: 0.912 is "91 %"."""
+    return f"{part * 100:.0f} %"
+
+
 def sentence(text: str) -> str:
     """The text with a capital first letter (str.capitalize would spoil the rest)."""
     return text[:1].upper() + text[1:]
@@ -65,8 +75,13 @@ def rarity(one_in: float | None, sample: float | None = None) -> str:
         return "never seen in training"
     if one_in < 2:
         return "quite normal"
-    step = 10 ** max(0, math.floor(math.log10(one_in)) - 1)
-    return f"1 in {round(one_in / step) * step:,.0f}"
+    return f"1 in {two_digits(one_in):,.0f}"
+
+
+def two_digits(value: float) -> float:
+    """A positive number rounded to its first two digits: 2,244 is 2,200."""
+    step = 10 ** max(0, math.floor(math.log10(value)) - 1)
+    return float(round(value / step) * step)
 
 
 def lasted(seconds: float) -> str:

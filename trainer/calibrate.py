@@ -1,0 +1,82 @@
+"""How strange is strange: out-of-fold scores over days, the tail of their peaks, and the alert budget.
+
+Every day is scored by a model that has not seen it. The highest score of each calm-to-calm run of windows of a host is a
+peak; above the k-th highest one the peaks are taken to thin out exponentially (peaks over threshold, Coles 2001), with a
+width that is never believed to be thinner than `LEAST_WIDTH`, however calm the training week was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.model import threshold_for
+from shared.reference import Tail
+
+Floats = npt.NDArray[np.float64]
+
+TAIL_PEAKS = 30
+LEAST_WIDTH = 0.035  # in score
+PEAKS_PER_HOST = 40
+BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 4.0)
+KEPT_SCORES = 2_000  # of each role, the highest, one by one
+ONE_BLOCK_PENALTY = 0.05  # added to scores that had to be made by a model which saw the windows
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Scores of windows by models that had not seen their day. hosts, index, scores: (n,)."""
+
+    hosts: npt.NDArray[np.str_]
+    index: npt.NDArray[np.int64]
+    scores: Floats
+
+
+def day_blocks(index: npt.NDArray[np.int64], first: int, last: int, per_day: float) -> npt.NDArray[np.int64]:
+    """The block of each window: whole days from the first window on; quarter days where there are fewer than three."""
+    days = max(1, round((last - first + 1) / per_day))
+    size = per_day if days >= 3 else per_day / 4
+    blocks: npt.NDArray[np.int64] = ((index - first) // size).astype(np.int64)
+    return blocks
+
+
+def peaks(found: OutOfFold, apart: int) -> Floats:
+    """The highest score of each run of windows, runs of one host at least `apart` windows from each other."""
+    highest: list[float] = []
+    for host in np.unique(found.hosts):
+        mine = np.flatnonzero(found.hosts == host)
+        taken: list[int] = []
+        for j in mine[np.argsort(-found.scores[mine])][: 15 * PEAKS_PER_HOST]:
+            if len(taken) >= PEAKS_PER_HOST:
+                break
+            if all(abs(found.index[j] - other) > apart for other in taken):
+                taken.append(int(found.index[j]))
+                highest.append(float(found.scores[j]))
+    return np.sort(np.array(highest))[::-1]
+
+
+def fit_tail(highest: Floats, weeks: float) -> Tail:
+    """The exponential tail through the highest peaks; `weeks` are host-weeks."""
+    k = min(TAIL_PEAKS, len(highest) - 1)
+    if k < 1:
+        start = float(highest[0]) if len(highest) else 0.5
+        return Tail(start, LEAST_WIDTH, 1 / weeks)
+    start = float(highest[k])
+    width = max(LEAST_WIDTH, float((highest[:k] - start).mean()))
+    return Tail(start, width, k / weeks)
+
+
+def budget_table(tail: Tail, highest: Floats, weeks: float) -> list[tuple[float, float, float]]:
+    """(budget, threshold, incidents per host-week that training's own unseen days had over it)."""
+    table = []
+    for budget in BUDGETS:
+        threshold = threshold_for(tail, budget)
+        table.append((budget, threshold, float((highest > threshold).sum()) / weeks))
+    return table
+
+
+def contamination_threshold(scores: Floats, contamination: float) -> float:
+    """The quantile of out-of-fold scores that leaves a share of `contamination` above it."""
+    return float(np.quantile(scores, 1 - contamination))

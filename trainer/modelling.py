@@ -1,0 +1,127 @@
+"""Fit every role, calibrate on days that the model has not seen, and set the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.agent import AgentSpec
+from shared.model import threshold_for
+from shared.reference import Tail
+from shared.scoring import Forest
+from trainer.calibrate import (
+    ONE_BLOCK_PENALTY,
+    Floats,
+    OutOfFold,
+    budget_table,
+    contamination_threshold,
+    day_blocks,
+    fit_tail,
+    peaks,
+)
+from trainer.facts import BudgetRow
+from trainer.fit import FittedRole, fit_role
+from trainer.model_config import TrainConfig
+from trainer.table import RoleTable, scored_columns
+
+DAY_S = 86_400
+WEEK_S = 7 * DAY_S
+MOST_FOLDS = 14
+DEFAULT_BUDGET = 0.15
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The fitted roles, their out-of-fold scores, the tail of their peaks and the threshold. `weeks`: host-weeks."""
+
+    roles: Mapping[str, FittedRole]
+    out_of_fold: Mapping[str, OutOfFold]
+    tail: Tail
+    peaks: Floats
+    weeks: float
+    threshold: float
+
+    @property
+    def forests(self) -> dict[str, Forest]:
+        """The plain arrays by role."""
+        return {role: one.forest for role, one in self.roles.items()}
+
+    def threshold_rarity(self) -> float | None:
+        """Windows of training per window over the threshold; None where none was."""
+        scores = np.concatenate([found.scores for found in self.out_of_fold.values()])
+        above = int((scores > self.threshold).sum())
+        return len(scores) / above if above else None
+
+    def budget_rows(self) -> tuple[BudgetRow, ...]:
+        """The alert-budget table for people."""
+        scores = np.concatenate([found.scores for found in self.out_of_fold.values()])
+        rows = []
+        for budget, threshold, incidents in budget_table(self.tail, self.peaks, self.weeks):
+            above = int((scores > threshold).sum())
+            rows.append(BudgetRow(budget, threshold, len(scores) / above if above else None, incidents))
+        return tuple(rows)
+
+
+def calibrate_and_fit(
+    roles: Mapping[str, RoleTable],
+    spec: AgentSpec,
+    config: TrainConfig,
+    salt: str,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Fitted:
+    """Fit each role on everything, and learn from models that leave one day out how high calm days score."""
+    first = min(int(table.index.min()) for table in roles.values())
+    last = max(int(table.index.max()) for table in roles.values())
+    hosts = {str(host) for table in roles.values() for host in np.unique(table.hosts)}
+    weeks = len(hosts) * (last - first + 1) * spec.window_s / WEEK_S
+    fitted, found, highest = {}, {}, []
+    for number, (role, table) in enumerate(roles.items()):
+        columns = scored_columns(spec, role, config.features.exclude)
+        blocks = day_blocks(table.index, first, last, DAY_S / spec.window_s)
+        fitted[role] = fit_role(table, blocks, spec, columns, config.model, config.detection.background, salt)
+        found[role] = _out_of_fold(table, blocks, fitted[role], spec, columns, config, salt)
+        highest.append(peaks(found[role], spec.long_windows + 1))
+        progress((number + 1) / len(roles))
+    all_peaks = np.sort(np.concatenate(highest))[::-1]
+    tail = fit_tail(all_peaks, weeks)
+    return Fitted(fitted, found, tail, all_peaks, weeks, _threshold(found, tail, config))
+
+
+def _out_of_fold(
+    table: RoleTable,
+    blocks: npt.NDArray[np.int64],
+    whole: FittedRole,
+    spec: AgentSpec,
+    columns: tuple[int, ...],
+    config: TrainConfig,
+    salt: str,
+) -> OutOfFold:
+    """Scores of each block by a model of the others; blocks are joined where there are very many days."""
+    folds = _folds(blocks)
+    scores = np.empty(len(table))
+    if len(np.unique(folds)) < 2 or not config.evaluation.cross_validation:
+        scores[:] = whole.forest.score(whole.spread_units(table, salt)) + ONE_BLOCK_PENALTY
+        return OutOfFold(table.hosts, table.index, scores)
+    for fold in np.unique(folds):
+        mine = folds == fold
+        other = fit_role(
+            table.pick(~mine), blocks[~mine], spec, columns, config.model, config.detection.background, salt
+        )
+        scores[mine] = other.forest.score(other.spread_units(table.pick(mine), salt))
+    return OutOfFold(table.hosts, table.index, scores)
+
+
+def _folds(blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    distinct, number = np.unique(blocks, return_inverse=True)
+    folds: npt.NDArray[np.int64] = number if len(distinct) <= MOST_FOLDS else number * MOST_FOLDS // len(distinct)
+    return folds
+
+
+def _threshold(found: Mapping[str, OutOfFold], tail: Tail, config: TrainConfig) -> float:
+    if config.model.contamination is not None:
+        scores = np.concatenate([one.scores for one in found.values()])
+        return contamination_threshold(scores, config.model.contamination)
+    return threshold_for(tail, config.detection.alert_budget or DEFAULT_BUDGET)

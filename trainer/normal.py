@@ -1,0 +1,115 @@
+"""What is normal, for reference.json and for the report: quantiles, scores, longest silences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from shared.agent import AgentSpec
+from shared.classify import long_suffix
+from shared.model import REFERENCE_SCHEMA
+from shared.reference import Known, hashed
+from trainer.calibrate import KEPT_SCORES
+from trainer.facts import NormalRange, ScoreCounts
+from trainer.modelling import Fitted
+from trainer.table import Floats, RoleTable, Tables
+
+QUANTILES = (0.01, 0.5, 0.99)
+PROFILE = tuple(np.linspace(0, 1, 21))
+BINS = 40
+
+
+def normal_ranges(roles: Mapping[str, RoleTable], spec: AgentSpec) -> tuple[NormalRange, ...]:
+    """1, 50 and 99 % of each feature over a role's windows; features that are never there are left out."""
+    found = []
+    for role, table in roles.items():
+        for column, feature in enumerate(spec.features):
+            values = table.short[:, column]
+            present = values[~np.isnan(values)]
+            if len(present):
+                low, middle, high = (float(q) for q in np.quantile(present, QUANTILES))
+                found.append(
+                    NormalRange(
+                        feature.name, feature.title, role, low, middle, high, float(present.max()), feature.unit,
+                        len(present) / len(values),
+                    )
+                )  # fmt: skip
+    return tuple(found)
+
+
+def score_counts(fitted: Fitted) -> ScoreCounts:
+    """The histogram of out-of-fold scores of all roles."""
+    scores = np.concatenate([found.scores for found in fitted.out_of_fold.values()])
+    counts, edges = np.histogram(scores, bins=BINS)
+    quantiles = {name: float(np.quantile(scores, float(name) / 100)) for name in ("50", "90", "99", "99.9")}
+    return ScoreCounts(tuple(map(float, edges)), tuple(map(int, counts)), quantiles)
+
+
+def silence_limits(tables: Tables) -> dict[str, dict[bool, float]]:
+    """Host → the longest pause of training, with clients there (True) and without."""
+    limits: dict[str, dict[bool, float]] = {}
+    for (host, there), days in tables.pauses.items():
+        limits.setdefault(host, {})[there] = max(days.values())
+    return limits
+
+
+def reference_json(
+    spec: AgentSpec,
+    known: Known,
+    fitted: Fitted,
+    roles: Mapping[str, RoleTable],
+    silences: Mapping[str, Mapping[bool, float]],
+    leaves: bool,
+) -> bytes:
+    """reference.json: everything of `shared.reference.Reference`, and profiles of features and scores for drift."""
+    value = {
+        "schema": REFERENCE_SCHEMA,
+        "salt": known.salt,
+        "known": known.as_json(),
+        "scale": {role: one.scale.as_json() for role, one in fitted.roles.items()},
+        "silence": {
+            hashed(known.salt, "host", host): {"present": pauses.get(True), "empty": pauses.get(False)}
+            for host, pauses in sorted(silences.items())
+        },
+        "scores": {role: _highest(found.scores) for role, found in fitted.out_of_fold.items()},
+        "windows": {role: len(found.scores) for role, found in fitted.out_of_fold.items()},
+        "tail": {"start": fitted.tail.start, "width": fitted.tail.width, "rate": fitted.tail.rate},
+        "budgets": [[row.budget, row.threshold, row.incidents] for row in fitted.budget_rows()],
+        "threshold": fitted.threshold,
+        "normal": {
+            role: _normal(roles[role], one.scale.names, long_suffix(spec)) for role, one in fitted.roles.items()
+        },
+        "profile": {role: _profile(table, spec) for role, table in roles.items()},
+        "score_profile": {role: _grid(found.scores) for role, found in fitted.out_of_fold.items()},
+        "leaves_logged": leaves,
+    }
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _highest(scores: Floats) -> list[float]:
+    """The highest scores, ascending: rarity is counted among them."""
+    return [float(score) for score in np.sort(scores)[-KEPT_SCORES:]]
+
+
+def _grid(values: Floats) -> list[float]:
+    """21 quantiles from the least to the most, to six digits."""
+    return [float(f"{q:.6g}") for q in np.quantile(values, PROFILE)]
+
+
+def _normal(table: RoleTable, names: tuple[str, ...], suffix: str) -> dict[str, list[float]]:
+    titles = [*names, *(name + suffix for name in names)]
+    quantiles = np.quantile(np.nan_to_num(table.raw), QUANTILES, axis=0)
+    return {title: [float(f"{q:.6g}") for q in quantiles[:, j]] for j, title in enumerate(titles)}
+
+
+def _profile(table: RoleTable, spec: AgentSpec) -> dict[str, dict[str, object]]:
+    """Quantiles of each feature and the share of windows that have it: what drift is measured against."""
+    profile: dict[str, dict[str, object]] = {}
+    for column, feature in enumerate(spec.features):
+        values = table.short[:, column]
+        present = values[~np.isnan(values)]
+        if len(present):
+            profile[feature.name] = {"quantiles": _grid(present), "present": round(len(present) / len(values), 4)}
+    return profile

@@ -1,0 +1,251 @@
+"""From exports to a bundle's files: the whole of training on one screen."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import io
+import json
+import logging
+import operator
+import resource
+import secrets
+import time as clock
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from shared.agent import AgentSpec
+from shared.errors import TrainingError
+from shared.frame import BadRow, open_export
+from shared.layout import version_at
+from shared.model import load_model
+from shared.scoring import dump_forests
+from shared.values import Row
+from trainer.facts import SourceFile, TrainFacts
+from trainer.fit import RoleSwitch
+from trainer.golden import choose, collect, golden_file
+from trainer.guard import Guarded, guard
+from trainer.holdout import hold_out
+from trainer.labels import Episode
+from trainer.learn import Learner
+from trainer.metadata import build_metadata, library_versions
+from trainer.model_config import TrainConfig, for_agent
+from trainer.modelling import Fitted, calibrate_and_fit
+from trainer.normal import normal_ranges, reference_json, score_counts, silence_limits
+from trainer.pseudonyms import Pseudonyms
+from trainer.report import render_report
+from trainer.table import Tables, tabulate
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, float], None]  # (step, share done from 0 to 1)
+STEPS = ("learn", "features", "guard", "calibrate", "fit", "evaluate", "golden", "bundle")
+LEAST_WINDOWS = 50  # of one role; with fewer there is nothing to learn from
+LEAST_DAYS = 5.0
+LEAST_LEAVES = 3  # rows that tell of a client's leaving before access points are believed to log it
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What training made: the bundle's files, not yet signed, and the facts behind them."""
+
+    facts: TrainFacts
+    files: Mapping[str, bytes]
+
+
+def no_progress(step: str, share: float) -> None:
+    """Says nothing."""
+
+
+def train(
+    exports: Sequence[Path],
+    spec: AgentSpec,
+    config: TrainConfig,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    labels: Sequence[Episode] = (),
+    now: Callable[[], float] = clock.time,
+    progress: Progress = no_progress,
+) -> TrainReport:
+    """Learn what is normal from exports of one network, between `start` and `end` (s) where given.
+
+    Raises:
+        ExportError: an export cannot be read. TrainingError: there is too little in it. ConfigError: settings do not fit.
+    """
+    began, config = now(), for_agent(config, spec)
+    source = Source(exports, start, end)
+    progress("learn", 0)
+    learner = Learner(spec, salt=secrets.token_hex(16))
+    learner.learn(source.rows(counting=True))
+    known = learner.known()
+    progress("features", 0)
+    tables = tabulate(source.rows(), spec, known, config.features.exclude)
+    progress("guard", 0)
+    clean = guard(tables.roles, spec, config, labels)
+    _enough(clean, spec)
+    progress("calibrate", 0)
+    fitted = calibrate_and_fit(clean.roles, spec, config, known.salt, lambda share: progress("calibrate", share))
+    progress("evaluate", 0)
+    evaluation = hold_out(clean.roles, spec, config, known.salt)
+    progress("golden", 0)
+    files = {
+        "model.joblib": _joblib(fitted, config),
+        "scorer.npz": dump_forests(fitted.forests),
+        "agent.yaml": spec.raw,
+    }
+    files["reference.json"] = reference_json(
+        spec, known, fitted, clean.roles, silence_limits(tables), learner.leaves >= LEAST_LEAVES
+    )
+    cases = collect(source.rows(), choose(clean.roles, spec), spec)
+    facts = _facts(source, learner, tables, clean, fitted, evaluation, spec, config, version_at(began), began, now())
+    unnamed = {"metadata.json": json.dumps({"model_version": facts.version}).encode()}
+    files["golden.json"] = golden_file(load_model({**files, **unnamed}), cases)
+    progress("bundle", 0)
+    files["report.html"] = render_report(facts)
+    files["metadata.json"] = json.dumps(build_metadata(facts, files), indent=1, sort_keys=True).encode()
+    progress("bundle", 1)
+    return TrainReport(facts, files)
+
+
+class Source:
+    """The exports as one stream of rows in time order, read anew at each call."""
+
+    def __init__(self, paths: Sequence[Path], start: float | None, end: float | None) -> None:
+        if not paths:
+            raise TrainingError("train: no export was named; give the file that `pipit-trainer export` wrote")
+        self.paths, self.start, self.end = list(paths), start, end
+        self.counts: dict[Path, tuple[int, int]] = {}
+        self._sort = False
+
+    def rows(self, counting: bool = False) -> Iterator[Row]:
+        """All rows; rows that cannot be read are counted and passed over."""
+        streams = [self._rows_of(path, counting) for path in self.paths]
+        rows: Iterable[Row] = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=operator.itemgetter(1))
+        if counting:
+            rows = self._watch_order(rows)
+        elif self._sort:
+            rows = sorted(rows, key=operator.itemgetter(1))
+        for row in rows:
+            if (self.start is None or row[1] >= self.start) and (self.end is None or row[1] < self.end):
+                yield row
+
+    def _watch_order(self, rows: Iterable[Row]) -> Iterator[Row]:
+        newest, behind = float("-inf"), 0
+        for row in rows:
+            if row[1] < newest - 30:
+                behind += 1
+            elif row[1] > newest:
+                newest = row[1]
+            yield row
+        if behind:
+            logger.warning("an export is not in the order of time, so it is sorted in memory rows_behind=%d", behind)
+            self._sort = True
+
+    def _rows_of(self, path: Path, counting: bool) -> Iterator[Row]:
+        good = bad = 0
+
+        def on_bad(_row: BadRow) -> None:
+            nonlocal bad
+            bad += 1
+
+        for row in open_export(path).rows(on_bad):
+            good += 1
+            yield row
+        if counting:
+            self.counts[path] = (good, bad)
+
+    def files(self) -> tuple[SourceFile, ...]:
+        """Name, hash, size and row counts of each export."""
+        return tuple(
+            SourceFile(path.name, _sha256(path), path.stat().st_size, *self.counts.get(path, (0, 0)))
+            for path in self.paths
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _enough(clean: Guarded, spec: AgentSpec) -> None:
+    counts = {role: len(table) for role, table in clean.roles.items()}
+    if not counts or max(counts.values()) < LEAST_WINDOWS:
+        found = ", ".join(f"{count} of {role}" for role, count in counts.items()) or "none"
+        raise TrainingError(
+            f"train: too little to learn from: {found} windows of {spec.window_s:g} s with rows of "
+            f"{', '.join(spec.programs[:3])}; at least {LEAST_WINDOWS} are needed, and {LEAST_DAYS:g} to 7 days are good"
+        )
+
+
+def _joblib(fitted: Fitted, config: TrainConfig) -> bytes:
+    switch = RoleSwitch({role: one.pipeline for role, one in fitted.roles.items()}, tuple(fitted.roles))
+    buffer = io.BytesIO()
+    joblib.dump(Pipeline([("roles", switch)]), buffer, compress=3 if config.storage.compression else 0)
+    return buffer.getvalue()
+
+
+def _facts(
+    source: Source,
+    learner: Learner,
+    tables: Tables,
+    clean: Guarded,
+    fitted: Fitted,
+    evaluation: Mapping[str, Any],
+    spec: AgentSpec,
+    config: TrainConfig,
+    version: str,
+    began: float,
+    ended: float,
+) -> TrainFacts:
+    names = Pseudonyms(spec)
+    days = (learner.last - learner.first) / 86_400
+    warnings = [*config.warnings]
+    if days < LEAST_DAYS:
+        warnings.append(f"{days:.1f} days of logs: expect false alarms; {LEAST_DAYS:g} to 7 days are good")
+    used = sorted({name for one in fitted.roles.values() for name in one.scale.names})
+    return TrainFacts(
+        agent=spec.name,
+        version=version,
+        trained_at=began,
+        duration_s=ended - began,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        sources=source.files(),
+        rows=learner.rows,
+        first=learner.first,
+        last=learner.last,
+        hosts={role: len(np.unique(table.hosts)) for role, table in tables.roles.items()},
+        windows={role: len(table) for role, table in clean.roles.items()},
+        features_used=tuple(used),
+        hyperparameters={name: getattr(config.model, name) for name in config.model.__dataclass_fields__},
+        threshold=fitted.threshold,
+        rarity=fitted.threshold_rarity(),
+        agent_title=spec.title,
+        agent_version=spec.version,
+        window_s=spec.window_s,
+        own_rows=learner.own_rows,
+        unknown_rows=learner.unknown_rows,
+        unknown_shapes=tuple((names.messages([shape])[0], count) for shape, count in learner.shapes.most_common(10)),
+        features_excluded=tuple(config.features.exclude),
+        alert_budget=config.detection.alert_budget if config.model.contamination is None else None,
+        contamination=config.model.contamination,
+        normal=normal_ranges(clean.roles, spec),
+        scores=score_counts(fitted),
+        budget=fitted.budget_rows(),
+        guard=clean.left_out,
+        validation_windows=int(evaluation.get("validation_windows", 0)),
+        test_windows=int(evaluation.get("test_windows", 0)),
+        evaluation=evaluation,
+        expected=dict(config.evaluation.thresholds),
+        config=dict(config.source),
+        config_hash=config.digest(),
+        monitoring=dict(config.monitoring),
+        library_versions=library_versions(),
+        warnings=tuple(warnings),
+    )
