@@ -14,33 +14,31 @@ from trainer.charts import histogram, normal_range
 from trainer.facts import NormalRange, TrainFacts
 
 HERE = Path(__file__).parent
-NEVER = "never seen"
+BEYOND = "beyond all seen"  # no number: nothing is extrapolated
 
 
 def render_report(facts: TrainFacts) -> bytes:
     """report.html of a bundle. It names no host, device or network; every text of `facts` is escaped."""
-    return (
-        _template()
-        .render(
-            facts=facts,
-            css=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
-            headline=_headline(facts),
-            lead=_lead(facts),
-            days=_many(facts.days, "day"),
-            first=_day(facts.first),
-            last=_day(facts.last),
-            hosts=_per_role(facts),
-            unknown=_percent(facts.unknown_share),
-            line=rarity(facts.rarity),
-            line_why=_line_why(facts),
-            histogram=_histogram(facts),
-            normal=_by_role(facts.normal),
-            range_chart=lambda r: normal_range(r.low, r.middle, r.high, r.most),
-            metrics=_metrics(facts),
-            trained=_moment(facts.trained_at),
-        )
-        .encode("utf-8", "replace")
+    page: str = _template().render(
+        facts=facts,
+        css=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
+        headline=_headline(facts),
+        lead=_lead(facts),
+        days=_many(facts.days, "day"),
+        first=_day(facts.first),
+        last=_day(facts.last),
+        hosts=_per_role(facts),
+        unknown=_percent(facts.unknown_share),
+        line=rarity(facts.rarity),
+        line_why=_line_why(facts),
+        histogram=_histogram(facts),
+        normal=_by_role(facts.normal),
+        constant=_by_role(facts.normal, moving=False),
+        range_chart=lambda r: normal_range(r.low, r.middle, r.high, r.most),
+        metrics=_metrics(facts),
+        trained=_moment(facts.trained_at),
     )
+    return page.encode("utf-8", "replace")
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +64,7 @@ def plain(number: float) -> str:
 
 def rarity(one_in: float | None) -> str:
     """N of "1 in N"; None is rarer than anything that was seen."""
-    return NEVER if one_in is None else f"1 in {one_in:,.0f}"
+    return BEYOND if one_in is None else f"1 in {one_in:,.0f}"
 
 
 def span(seconds: float) -> str:
@@ -96,11 +94,8 @@ def _lead(facts: TrainFacts) -> str:
 
 
 def _line_why(facts: TrainFacts) -> str:
-    if facts.alert_budget is not None:
-        return f"from the budget, score {facts.threshold:.3g}"
-    if facts.contamination is not None:
-        return f"from contamination {facts.contamination:g}, score {facts.threshold:.3g}"
-    return f"score {facts.threshold:.3g}"
+    why = "the budget" if facts.alert_budget is not None else f"contamination {plain(facts.contamination or 0)}"
+    return f"from {why}, score {facts.threshold:.3g}"
 
 
 def _histogram(facts: TrainFacts) -> Markup:
@@ -127,10 +122,12 @@ def _metrics(facts: TrainFacts) -> list[tuple[str, float, float | None, bool]]:
     return rows
 
 
-def _by_role(normal: tuple[NormalRange, ...]) -> dict[str, list[NormalRange]]:
+def _by_role(normal: tuple[NormalRange, ...], moving: bool = True) -> dict[str, list[NormalRange]]:
+    """The features of each role that took more than one value, or those that did not."""
     roles: dict[str, list[NormalRange]] = {}
     for each in normal:
-        roles.setdefault(each.role, []).append(each)
+        if (each.most > each.low) == moving:
+            roles.setdefault(each.role, []).append(each)
     return roles
 
 

@@ -61,7 +61,7 @@ def test_the_report_says_what_matters() -> None:
     for words in (
         "has learnt 9 days of 21 hosts, and may raise 0.15 incidents a week and host.",
         "3 ap, 18 sta", "31,903", "0.8 % that no pattern knows", "10,212", "1 in 4,000", "2 min 51 s", "212 MB at most",
-        "7 windows looked like an attack", "more than 60 in half an hour", "never seen", "✓ at least 0.7",
+        "7 windows looked like an attack", "more than 60 in half an hour", "beyond all seen", "✓ at least 0.7",
         "✕ at least 0.7", "pipit-trainer ship 20260312_060000 --to TARGET --wait", "march.csv.gz",
         "model.contamination: 0.1 of the windows", "wlan#: something <MAC> nobody knows",
     ):  # fmt: skip
@@ -83,6 +83,12 @@ def test_hostile_text_is_shown_and_does_nothing() -> None:
     assert parsed.text.count(HOSTILE) >= 6
 
 
+def test_features_that_never_moved_are_named_in_one_line() -> None:
+    still = NormalRange("radars", "Radar", "ap", 0, 0, 0, 0)
+    text = " ".join(Page(render_report(replace(FACTS, normal=(*FACTS.normal, still)))).text.split())
+    assert "Always the same: Radar (0)." in text
+
+
 def test_a_thin_run_makes_a_report_too() -> None:
     facts = TrainFacts(
         agent="sshd", version="20260101_000000", trained_at=0, duration_s=0.2, peak_memory_bytes=1, sources=(), rows=0,
@@ -101,5 +107,5 @@ def test_numbers_are_as_long_as_somebody_reads(number: float, text: str) -> None
 
 
 def test_rarity_and_spans_are_words() -> None:
-    assert (rarity(2000), rarity(None)) == ("1 in 2,000", "never seen")
+    assert (rarity(2000), rarity(None)) == ("1 in 2,000", "beyond all seen")
     assert (span(3.21), span(42), span(171)) == ("3.2 s", "42 s", "2 min 51 s")
