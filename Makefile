@@ -57,7 +57,7 @@ bench: $(V)/.ok ## the figures, peers side by side
 	$(BIN)/python -m bench
 
 demo: $(V)/.ok ## train, sign, ship, serve and catch an attack on this machine (ONCE=1 ends after the summary)
-	ONCE=$(ONCE) $(BIN)/python examples/demo.py
+	ONCE=$(ONCE) $(BIN)/python -m examples.demo
 
 train: $(V)/.ok ## EXPORT=file… [CONFIG=file] [AGENT=wifi]: a new model version
 	@test -n "$(EXPORT)" || { echo "Say what to train on: make train EXPORT=logs.csv.gz"; exit 2; }
