@@ -13,7 +13,9 @@ from shared.agent import AgentSpec, EventSpec, FeatureSpec, Role, RuleSpec, Scor
 from shared.errors import ConfigError
 from shared.patterns import expand, fault_of
 
-NAME = validate.Regexp(r"^[a-z][a-z0-9_]{0,40}$", error="must be lower case letters, digits and _, starting with a letter")
+NAME = validate.Regexp(
+    r"^[a-z][a-z0-9_]{0,40}$", error="must be lower case letters, digits and _, starting with a letter"
+)
 LINE = validate.Length(min=1, max=2000)
 SEVERITY = validate.OneOf(("info", "warning", "critical"))
 SHARE = validate.Range(0, 1)
@@ -48,7 +50,9 @@ class _Role(_Strict):
 
 
 class _Event(_Strict):
-    name = fields.String(required=True, validate=[NAME, validate.NoneOf(RESERVED, error="is a class that every agent has")])
+    name = fields.String(
+        required=True, validate=[NAME, validate.NoneOf(RESERVED, error="is a class that every agent has")]
+    )
     description = fields.String(required=True, validate=LINE)
     patterns = fields.List(_PatternField(), required=True, validate=validate.Length(min=1))
 
@@ -103,7 +107,7 @@ class _Silence(_Strict):
 def _known_timezone(value: str) -> None:
     try:
         ZoneInfo(value)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:  # KeyError: no such zone
         raise ValidationError("is no time zone (use a name like Europe/Berlin)") from error
 
 
@@ -118,8 +122,12 @@ class _Agent(_Strict):
     long_windows = fields.Integer(load_default=6, strict=True, validate=validate.Range(1, 288))
     grace_s = fields.Float(load_default=30.0, validate=validate.Range(0, 3600))
     timezone = fields.String(load_default="UTC", validate=_known_timezone)
-    macros = fields.Dict(keys=fields.String(validate=validate.Regexp(r"^[A-Z][A-Z0-9_]*$")), values=fields.String(), load_default=dict)
-    fields_ = fields.Dict(keys=fields.String(validate=NAME), values=fields.String(), load_default=dict, data_key="fields")
+    macros = fields.Dict(
+        keys=fields.String(validate=validate.Regexp(r"^[A-Z][A-Z0-9_]*$")), values=fields.String(), load_default=dict
+    )
+    fields_ = fields.Dict(
+        keys=fields.String(validate=NAME), values=fields.String(), load_default=dict, data_key="fields"
+    )
     leaders = fields.List(fields.String(validate=LINE), load_default=list)
     events = fields.List(fields.Nested(_Event), required=True, validate=validate.Length(min=1))
     features = fields.List(fields.Nested(_Feature), load_default=list, allow_none=True)
@@ -147,17 +155,21 @@ def build(text: bytes, where: str) -> AgentSpec:
     return spec
 
 
-class _Loader(yaml.SafeLoader):
+_FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads ten times faster, where it is there
+
+
+class _Loader(_FastLoader):  # type: ignore[misc]
     """Safe loading in which a key given twice is an error: the first would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, (list, dict)) or key in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark)
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def _read_yaml(text: bytes, where: str) -> Mapping[str, Any]:
@@ -206,13 +218,14 @@ def _spec(data: dict[str, Any], text: bytes, fault: Callable[[str], None], build
             fault(f"{path}: {wrong} (value: {pattern[:120]!r})")
         return expanded
 
-    events = [_event(event, index, checked) for index, event in enumerate(data.get("events") or []) if isinstance(event, dict)]
+    events = [
+        _event(event, index, checked) for index, event in enumerate(data.get("events") or []) if isinstance(event, dict)
+    ]
     generic = {name: checked(value, f"fields.{name}") for name, value in (data.get("fields_") or {}).items()}
     leaders = tuple(checked(value, f"leaders[{i}]") for i, value in enumerate(data.get("leaders") or []))
     _check_names(data, fault)
     if not build_it:
         return None
-    silence = data["silence"]
     return AgentSpec(
         name=data["name"],
         version=data["version"],
@@ -230,7 +243,7 @@ def _spec(data: dict[str, Any], text: bytes, fault: Callable[[str], None], build
         leaders=leaders,
         features=tuple(_feature(feature) for feature in data["features"] or ()),
         rules=tuple(RuleSpec(**{**rule, "helps": tuple(rule["helps"])}) for rule in data["rules"] or ()),
-        silence=SilenceSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in silence.items()}) if silence else None,
+        silence=_silence(data["silence"]),
         raw=text,
     )
 
@@ -245,6 +258,13 @@ def _event(event: Mapping[str, Any], index: int, checked: Callable[[str, str], s
 def _feature(feature: Mapping[str, Any]) -> FeatureSpec:
     scored = feature["scored"]
     return FeatureSpec(**{**feature, "scored": Scored(**scored) if scored is not None else None})
+
+
+def _silence(entry: Mapping[str, Any] | None) -> SilenceSpec | None:
+    if not entry:
+        return None
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return SilenceSpec(**values)
 
 
 def _check_names(data: Mapping[str, Any], fault: Callable[[str], None]) -> None:
@@ -273,5 +293,3 @@ def _check_formulas(spec: AgentSpec) -> list[str]:
     from shared.checks import check_spec  # it needs the classes that this schema makes
 
     return check_spec(spec)
-
-

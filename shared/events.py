@@ -23,7 +23,10 @@ _MAX_LEADERS = 6
 
 _ADDRESS = r"\b[0-9A-Za-z*]{2}(?:[:-][0-9A-Za-z*]{2}){5}\b"
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'"
-_SHAPE = re.compile(rf"(?P<a>{_ADDRESS})|(?P<q>{_QUOTED})|(?P<n>\b0x[0-9A-Fa-f]+\b|\b(?=[0-9A-Fa-f]*\d)[0-9A-Fa-f]{{8,}}\b|\d+)", re.ASCII)
+_SHAPE = re.compile(
+    rf"(?P<a>{_ADDRESS})|(?P<q>{_QUOTED})|(?P<n>\b0x[0-9A-Fa-f]+\b|\b(?=[0-9A-Fa-f]*\d)[0-9A-Fa-f]{{8,}}\b|\d+)",
+    re.ASCII,
+)
 
 
 class Parsed:
@@ -33,7 +36,9 @@ class Parsed:
     repeat = 1  # N of "message repeated N times: [ ... ]"
     again = 0  # N of "last message repeated N times"
 
-    def __init__(self, event: str, index: int, fields: Mapping[str, str], severity: int, program: str, message: str) -> None:
+    def __init__(
+        self, event: str, index: int, fields: Mapping[str, str], severity: int, program: str, message: str
+    ) -> None:
         self.event = event
         self.index = index
         self.fields = fields
@@ -75,7 +80,9 @@ class EventParser:
     """Parses the messages of one agent; keeps the results of the last messages, since lines repeat."""
 
     def __init__(self, spec: AgentSpec) -> None:
-        patterns = [(event, index, number) for index, event in enumerate(spec.events) for number in range(len(event.patterns))]
+        patterns = [
+            (event, index, number) for index, event in enumerate(spec.events) for number in range(len(event.patterns))
+        ]
         anchored = all(event.patterns[number].startswith("^") for event, _, number in patterns)
         # anchored at the start the automaton stops as soon as nothing can match any more
         self._set = re2.Set.MatchSet() if anchored else re2.Set.SearchSet()

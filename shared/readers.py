@@ -57,7 +57,9 @@ def _is_document(head: str) -> bool:
         value, _ = json.JSONDecoder().raw_decode(head)
     except (ValueError, RecursionError):  # longer than the head
         return re.search(r'"logs"\s*:\s*\[', head) is not None
-    return isinstance(value, dict) and (isinstance(value.get("logs"), list) or not any(str(key).lower() in ALIASES for key in value))
+    return isinstance(value, dict) and (
+        isinstance(value.get("logs"), list) or not any(str(key).lower() in ALIASES for key in value)
+    )
 
 
 @contextmanager
@@ -78,7 +80,9 @@ def _text(path: Path) -> Iterator[TextIO]:
     except IsADirectoryError as error:
         raise ExportError(f"reading {path}: this is a folder; name the export file in it") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ExportError(f"reading {path}: the gzip file is cut off or damaged ({error}); copy or export it again") from error
+        raise ExportError(
+            f"reading {path}: the gzip file is cut off or damaged ({error}); copy or export it again"
+        ) from error
     except OSError as error:
         raise ExportError(f"reading {path}: {error.strerror or error}; check the path and its permissions") from error
 
@@ -123,7 +127,9 @@ class _Reader:
             nonlocal bad
             bad += 1
             if on_bad is None:
-                raise ExportError(f"reading {self.path}, line {line}: {reason}: {detail}; `validate` lists all bad rows")
+                raise ExportError(
+                    f"reading {self.path}, line {line}: {reason}: {detail}; `validate` lists all bad rows"
+                )
             on_bad(BadRow(line, reason, detail))
 
         count = 0
@@ -152,7 +158,9 @@ class CsvExport(_Reader):
         first = text.readline(MAX_LINE)
         while first and not first.strip():
             first = text.readline(MAX_LINE)
-        delimiter = max(",;\t", key=lambda mark: sum(cell.strip('" \r\n').lower() in ALIASES for cell in first.split(mark)))
+        delimiter = max(
+            ",;\t", key=lambda mark: sum(cell.strip('" \r\n').lower() in ALIASES for cell in first.split(mark))
+        )
         names = next(csv.reader([first], delimiter=delimiter), [])
         return column_map(names, str(self.path)), len(names), delimiter
 
@@ -162,7 +170,11 @@ class CsvExport(_Reader):
         # a missing column is read from the cell beyond the row, see `cells.append`
         at_id, at_host = columns.get("id", width), columns.get("host", width)
         at_pid, at_severity = columns.get("pid", width), columns.get("severity", width)
-        programs, hosts, severities = _Names(plain_program), _Names(lambda raw: raw.strip() or self._default_host()), _Names(parse_severity)
+        programs, hosts, severities = (
+            _Names(plain_program),
+            _Names(lambda raw: raw.strip() or self._default_host()),
+            _Names(parse_severity),
+        )
         program_of, host_of, severity_of = programs.known.get, hosts.known.get, severities.known.get
         from_iso, utc = datetime.fromisoformat, UTC
         csv.field_size_limit(MAX_LINE)
@@ -352,7 +364,7 @@ class JsonExport(_JsonRows):
             if walker.next_mark() == ",":
                 walker.skip()
         raise ExportError(
-            f'reading {self.path}: no list "logs" in it; an export is {{"logs": [...], "metadata": {{...}}}}, a list, JSON lines or CSV'
+            f'reading {self.path}: no list "logs" in it; an export is {{"logs": [...]}}, a list, JSON lines or CSV'
         )
 
     def _read(self, text: TextIO, report: Callable[[int, str, str], None]) -> Iterator[Row]:
@@ -395,7 +407,9 @@ class _Walker:
             if self._at < len(self._buffer):
                 return self._buffer[self._at]
             if not self._more():
-                raise ExportError(f"reading {self._where}, line {self.line}: the file is cut off; copy or export it again")
+                raise ExportError(
+                    f"reading {self._where}, line {self.line}: the file is cut off; copy or export it again"
+                )
 
     def skip(self) -> None:
         """Take the mark."""
@@ -405,7 +419,9 @@ class _Walker:
         """Take this mark or fail."""
         found = self.next_mark()
         if found != mark:
-            raise ExportError(f"reading {self._where}, line {self.line}: {clean(found)!r} where {mark!r} belongs; the file is damaged")
+            raise ExportError(
+                f"reading {self._where}, line {self.line}: {clean(found)!r} where {mark!r} belongs; the file is damaged"
+            )
         self.skip()
 
     def value(self) -> Any:
@@ -421,10 +437,13 @@ class _Walker:
             except (ValueError, RecursionError) as error:
                 waiting = len(self._buffer) - self._at
                 if waiting > MAX_LINE or isinstance(error, RecursionError):
-                    raise ExportError(f"reading {self._where}, line {self.line}: not readable as JSON ({error})") from error
+                    raise ExportError(
+                        f"reading {self._where}, line {self.line}: not readable as JSON ({error})"
+                    ) from error
                 if not self._more(size):
                     raise ExportError(
-                        f"reading {self._where}, line {self.line}: the file is cut off or damaged ({error}); copy or export it again"
+                        f"reading {self._where}, line {self.line}: the file is cut off or damaged "
+                        f"({error}); copy or export it again"
                     ) from error
                 size *= 2
 
