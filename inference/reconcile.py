@@ -259,7 +259,12 @@ def _activate(ctx: _Context, wish: _Wish, candidate: Candidate) -> Outcome:
 
 def _load(ctx: _Context, manifest: Manifest, raw: Mapping[str, bytes]) -> Serving:
     files = {name: data for name, data in raw.items() if name != "model.joblib"}  # for the trainer; never opened here
-    model = ctx.load(files)
+    try:
+        model = ctx.load(files)
+    except (BundleError, MemoryError):
+        raise
+    except Exception as error:
+        raise BundleError("load", f"bundle: the model does not load: {type(error).__name__}: {error}") from error
     return Serving(manifest.agent, manifest.version, manifest.serial, manifest.sha256, model, ctx.now())
 
 
