@@ -14,12 +14,17 @@ from shared.frame import parse_time
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A known attack or fault: what it was, from when to when (s since the epoch), and every host it touched."""
+    """A known attack or fault: what it was, from when to when (s since the epoch), its target, every host it touched.
+
+    `visible`: whether the target's log shows it; "silence": it shows by absence.
+    """
 
     type: str
     start: float
     end: float
+    host: str
     hosts: frozenset[str]
+    visible: bool | str = True
 
 
 def read_labels(file: Path) -> tuple[Episode, ...]:
