@@ -40,8 +40,11 @@ def reconcile_settings(settings: Any) -> ReconcileSettings:
 
 
 @click.group()
-def models() -> None:
+@click.pass_context
+def models(context: click.Context) -> None:
     """The models on this machine."""
+    if callable(context.obj):  # the settings are read only by commands that need them
+        context.obj = context.obj()
 
 
 @models.command("list")
