@@ -11,10 +11,10 @@ from markupsafe import Markup
 
 from inference import state_read as read
 from inference.web import incident_words as say
-from inference.web.bundle_words import BundleWords, RuleWords
-from inference.web.overview import Fact
 from shared.values import Verdict
 from shared.web import charts, words
+from shared.web.bundle_words import BundleWords, RuleWords
+from shared.web.fact import Fact
 from shared.web.visible import is_hostile
 
 AROUND_S = 90 * 60
@@ -61,12 +61,12 @@ def view(
     return IncidentView(
         incident=row,
         headline=say.headline(row),
-        lead=_lead(row, now),
+        lead=_lead(row),
         kind=known.kind(row.type),
         facts=_facts(row, known, [other.host for other in others], verdicts, now),
         moved=moved,
         window=f"{row.host}, window {words.clock(peak.window_start)} to {words.clock(peak.window_end)}" if peak else "",
-        has_middle=bool(peak and known.middles.get(peak.role)),
+        has_middle=bool(peak and known.normal.get(peak.role)),
         lines=lines,
         is_hostile=any(is_hostile(line.message) for line in (*lines.first, *lines.rest, *lines.last)),
         chart=_chart(db, row, known, link),
@@ -76,11 +76,13 @@ def view(
     )
 
 
-def _lead(row: read.IncidentRow, now: float) -> str:
-    description = row.description.rstrip(".")
-    still = "and may still go on" if row.state == "open" else "and has ended"
-    over = f"over {words.lasted(row.ended - row.started)}" if row.windows > 1 else "in one window"
-    return f"{words.sentence(description)}. It was seen in {words.counted(row.windows, 'window')} {over}, {still}."
+def _lead(row: read.IncidentRow) -> str:
+    """What the headline left out (the figures in brackets, the second half), how long, and whether it goes on."""
+    told = say.details(row)
+    over = f"in {words.counted(row.windows, 'window')} over {words.lasted(row.ended - row.started)}"
+    seen = over if row.windows > 1 else "in one window"
+    state = "It may still go on." if row.state == "open" else "It has ended."
+    return f"{words.sentence(told)}, {seen}. {state}" if told else f"Seen {seen}. {state}"
 
 
 def _facts(
@@ -91,22 +93,21 @@ def _facts(
     hosts = sorted(set(others) - {row.host})
     also = f"also on {', '.join(hosts[:3])}" + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
     rows = sum(verdict.rows for verdict in verdicts)
-    span = f"for {words.lasted(row.ended - row.started)}, {words.counted(row.windows, 'window')}"
+    span = f"for {words.lasted(row.ended - row.started)}, {words.figure(row.windows, 'window')}"
     return (
-        Fact("When", f"{words.day(row.started)}, {words.clock(row.started)}", span, ""),
-        Fact("Where", row.host, also if hosts else "no other host at that time", ""),
+        Fact("When", f"{words.day(row.started)}, {words.clock(row.started)}", span),
+        Fact("Where", row.host, also if hosts else "no other host at that time"),
         Fact(
             "How rare",
             words.sentence(say.rarity_of(row, known)),
-            "beyond all normal windows of its role"
+            "beyond everything it learnt from"
             if beyond
             else "the rule fires however rare it is"
             if row.rarity is None
             else sample,
-            "",
         ),
-        Fact("How sure", f"{row.confidence:.0%}", say.FOUND_BY.get(row.found_by, row.found_by), ""),
-        Fact("How much", words.counted(rows, "log line"), "in the windows concerned", ""),
+        Fact("How sure", words.percent(row.confidence), say.FOUND_BY.get(row.found_by, row.found_by)),
+        Fact("How much", words.figure(rows, "log line"), "in the windows concerned"),
     )
 
 
@@ -117,17 +118,16 @@ def _chart(db: sqlite3.Connection, row: read.IncidentRow, known: BundleWords, li
     slots = round((end - start) / SLOT_S)
     values: list[float | None] = [None] * slots
     loud = set()
-    floor = (known.threshold or known.sample or 1000.0) * 1.5
     for point in read.timeline(db, start, until=end, agent=row.agent, host=row.host):
         for slot in range(
             _slot(point.window_start, start), max(_slot(point.window_start, start) + 1, _slot(point.window_end, start))
         ):
             if 0 <= slot < slots:
-                drawn = point.rarity or (floor if point.is_anomaly else 1.0)
+                drawn = known.height(point.rarity, point.is_anomaly)
                 values[slot] = max(values[slot] or 1.0, drawn)
                 loud |= {slot} if point.is_anomaly else set()
     step = max(1, round(slots / 4 / 12)) * 12
-    ticks = [(slot, words.clock(start + slot * SLOT_S)) for slot in range(0, slots, step)]
+    ticks = [charts.Tick(slot, words.clock(start + slot * SLOT_S)) for slot in range(0, slots, step)]
     band = charts.Band(
         str(row.id),
         _slot(row.started, start),
@@ -166,7 +166,7 @@ def _found(
     if verdicts:
         found.append(("Model", f"{row.agent} {verdicts[-1].model_version}{line}"))
     found.append(
-        ("Windows", f"{words.counted(row.windows, 'window')} over the line; the worst at {words.clock(row.peak)}")
+        ("Windows", f"{words.figure(row.windows, 'window')} over the line; the worst at {words.clock(row.peak)}")
     )
     found.append(("Key", row.key))
     return tuple(found)

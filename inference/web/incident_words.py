@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from inference.state_read import IncidentRow
-from inference.web.bundle_words import BundleWords
 from shared.values import Line, Moved, Verdict
 from shared.web import charts, words
+from shared.web.bundle_words import BundleWords
 
 FOUND_BY = {
     "model": "the model alone",
@@ -17,6 +17,7 @@ FOUND_BY = {
     "silence": "a pause longer than this host's longest",
 }
 FEATURES_SHOWN = 6
+UNITS_SHOWN = frozenset({"s", "ms", "dBm", "Mbit/s", "kbit/s", "MHz"})  # the titles say what the others count
 LINES_FIRST, LINES_LAST = 10, 4
 
 
@@ -44,7 +45,6 @@ class MovedRow:
     """A feature that moved, as a row of the evidence table; `span` and `share` are finished SVG."""
 
     title: str
-    unit: str
     value: str
     low: str
     high: str
@@ -55,11 +55,25 @@ class MovedRow:
 
 
 def headline(incident: IncidentRow) -> str:
-    """The finding as one sentence: the first of the description, with the host where it does not name it."""
-    first = incident.description.split(". ", 1)[0].split("; ", 1)[0].rstrip(".")
-    before, bracket, _ = first.partition(" (")  # figures in brackets belong to the line below
-    first = words.sentence((before if bracket else first).strip()) or "Something unusual happened"
-    return first if incident.host in first else f"{first} on {incident.host}"
+    """The finding as one sentence: the first of the description without its figures, with the host if it lacks it."""
+    first = _halves(incident)[0] or "something unusual happened"
+    if first.startswith(incident.host):
+        return first  # a host's name keeps its own letters
+    return words.sentence(first if incident.host in first else f"{first} on {incident.host}")
+
+
+def details(incident: IncidentRow) -> str:
+    """What the headline leaves out: the figures in brackets, else the second half; empty where it says everything."""
+    return _halves(incident)[1]
+
+
+def _halves(incident: IncidentRow) -> tuple[str, str]:
+    text = incident.description.strip().rstrip(".")
+    for opening, closing in ((" (", ")"), ("; ", ""), (". ", "")):
+        first, found, rest = text.partition(opening)
+        if found:
+            return first, rest.removesuffix(closing) if closing else rest
+    return text, ""
 
 
 def rarity_of(incident: IncidentRow, known: BundleWords) -> str:
@@ -98,11 +112,12 @@ def peak_of(verdicts: Sequence[Verdict]) -> Verdict | None:
 def moved_rows(verdict: Verdict, known: BundleWords) -> list[MovedRow]:
     """The features outside their range (or, where none is, those that weigh most), the heaviest first; at most six."""
     ranked = sorted(verdict.explanation, key=lambda moved: -moved.contribution)
-    outside = [moved for moved in ranked if _is_outside(moved)]
+    outside = [moved for moved in ranked if moved.value is not None and _is_outside(moved)]
     total = sum(moved.contribution for moved in ranked if moved.contribution > 0)
-    middles = known.middles.get(verdict.role, {})
+    normal = known.normal.get(verdict.role, {})
     return [
-        _moved_row(moved, known, total, middles.get(moved.feature)) for moved in (outside or ranked)[:FEATURES_SHOWN]
+        _moved_row(moved, known, total, normal[moved.feature][1] if moved.feature in normal else None)
+        for moved in (outside or ranked)[:FEATURES_SHOWN]
     ]
 
 
@@ -113,12 +128,13 @@ def _moved_row(moved: Moved, known: BundleWords, total: float, middle: float | N
     drawn = moved.value is not None and low is not None and high is not None
     return MovedRow(
         title=words.sentence(title),
-        unit=unit,
-        value=words.amount(moved.value),
+        value=f"{words.amount(moved.value)} {unit}"
+        if unit in UNITS_SHOWN and moved.value is not None
+        else words.amount(moved.value),
         low=words.amount(low),
         high=words.amount(high),
         times=_times(moved),
-        part=f"{part:.0%}",
+        part=words.percent(part),
         span=charts.span(moved.value or 0.0, low or 0.0, high or 0.0, middle) if drawn else "",
         share=charts.share(part),
     )

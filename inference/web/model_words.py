@@ -8,8 +8,8 @@ from typing import Any
 
 from inference import bundle_store as store_of
 from inference.bundle_store import ActiveRow, BundleRow, BundleStore, TransferRow, WishRow
-from inference.web.bundle_words import BundleWords
 from shared.web import words
+from shared.web.bundle_words import BundleWords
 
 Words = Callable[[str, str | None], BundleWords]
 REFUSED_NOTE_S = 7 * words.DAY_S
@@ -21,7 +21,7 @@ STATES = {
     store_of.PROBATION: ("On probation", "mid", "s-wait"),
     store_of.GOOD: ("Kept", "", "s-off"),
     store_of.RETURNED: ("Given up on probation", "high", "s-no"),
-    store_of.BAD: ("Bad", "high", "s-no"),
+    store_of.BAD: ("Failed its checks", "high", "s-no"),
     store_of.REFUSED: ("Refused", "high", "s-no"),
 }
 
@@ -195,7 +195,8 @@ def _learnt(metadata: Mapping[str, Any]) -> str:
 
 def _windows(own: BundleWords) -> str:
     windows = own.metadata.get("windows")
-    count = windows if isinstance(windows, int) else own.sample
+    count = windows.get("total") if isinstance(windows, dict) else windows
+    count = count if isinstance(count, int) else own.sample
     return words.counted(count, "window") if isinstance(count, int) else ""
 
 

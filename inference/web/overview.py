@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from inference import state_read as read
 from inference.bundle_store import ActiveRow
-from inference.web.bundle_words import BundleWords
 from inference.web.incident_words import ListedIncident
 from inference.web.room import Health
 from shared.web import charts, words
+from shared.web.bundle_words import BundleWords
+from shared.web.fact import Fact
 
 SLOTS = {"24h": (words.DAY_S, 300.0), "7d": (7 * words.DAY_S, 1800.0)}
 CELL_S = 1800.0
@@ -20,17 +21,6 @@ CELLS = 48
 UNUSUAL = 100.0  # "rarer than 1 in 100": darker, but nothing to worry about
 LOUD_HOSTS = 12
 LAGGING_S = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One cell of the facts: label, value, note, and its sign (ok, mid, high or none)."""
-
-    label: str
-    value: str
-    note: str
-    sign: str = "ok"
-    mono: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +72,14 @@ def lead(health: Health, status: read.Status, totals: read.Totals, quiet: int, n
     return f"{looked}, and all of them look like the days it learnt from."
 
 
-def facts(health: Health, status: read.Status, actives: Sequence[ActiveRow], now: float) -> list[Fact]:
-    """Daemon, log database, model, last cycle."""
+def facts(
+    health: Health, status: read.Status, actives: Sequence[ActiveRow], trials: Collection[str], now: float
+) -> list[Fact]:
+    """Daemon, log database, model, last cycle; `trials` are the agents whose model is on probation."""
     return [
         _daemon(health, status, now),
         _database(health, status, now),
-        _model(actives, now),
+        _model(actives, trials, now),
         _cycle(health, status, now),
     ]
 
@@ -98,7 +90,7 @@ def _daemon(health: Health, status: read.Status, now: float) -> Fact:
     heard = f"last heard {words.ago(status.updated, now)}"
     if health in ("stopped", "dead"):
         return Fact("Daemon", "Stopped" if health == "stopped" else "No sign of life", heard, "high")
-    return Fact("Daemon", "Running", f"since {words.moment(status.started, now)}" if status.started else heard)
+    return Fact("Daemon", "Running", f"since {words.moment(status.started, now)}" if status.started else heard, "ok")
 
 
 def _database(health: Health, status: read.Status, now: float) -> Fact:
@@ -116,14 +108,15 @@ def _database(health: Health, status: read.Status, now: float) -> Fact:
     return Fact("Log database", f"{words.lasted(status.lag_s)} behind", f"newest row {newest}", "mid" if late else "ok")
 
 
-def _model(actives: Sequence[ActiveRow], now: float) -> Fact:
+def _model(actives: Sequence[ActiveRow], trials: Collection[str], now: float) -> Fact:
     if not actives:
         return Fact("Model", "None", "waiting for the first", "mid")
     newest = actives[0]
     made = words.version_time(newest.version)
     note = words.age(now - made) if made else f"since {words.moment(newest.since, now)}"
-    more = f", and {words.counted(len(actives) - 1, 'agent')} more" if len(actives) > 1 else ""
-    return Fact("Model", f"{newest.agent} {newest.version}", note + more)
+    state = "on probation" if newest.agent in trials else "good"
+    more = f"; {words.figure(len(actives) - 1, 'agent')} more" if len(actives) > 1 else ""
+    return Fact("Model", f"{newest.agent} {newest.version}", f"{note} · {state}{more}", "mid" if trials else "ok")
 
 
 def _cycle(health: Health, status: read.Status, now: float) -> Fact:
@@ -131,7 +124,7 @@ def _cycle(health: Health, status: read.Status, now: float) -> Fact:
         return Fact("Last cycle", "None yet", "", "mid" if status.updated else "off")
     rows, windows = int(status.cycle.get("rows", 0)), int(status.cycle.get("windows", 0))
     took = float(status.cycle.get("seconds", 0.0)) * 1000
-    note = f"{words.counted(rows, 'row')}, {words.counted(windows, 'window')}, {took:.0f} ms"
+    note = f"{words.figure(rows, 'row')}, {words.figure(windows, 'window')}, {took:.0f} ms"
     if health == "failing":
         return Fact("Last cycle", words.clock(status.last_run, seconds=True), "failed since; see below", "high")
     at = (
@@ -160,7 +153,7 @@ def timeline(
         slot = round((cell.start - start) / slot_s)
         if not 0 <= slot < slots:
             continue
-        values[slot] = max(values[slot] or 1.0, _drawn(cell, known))
+        values[slot] = max(values[slot] or 1.0, known.height(cell.rarity, cell.anomalies > 0))
         if cell.anomalies:
             loud.add(slot)
     bands = [
@@ -189,24 +182,16 @@ def timeline(
     )
 
 
-def _drawn(cell: read.Heat, known: BundleWords) -> float:
-    """The height of a cell: a silence has no rows to score and stands as high as the alert line at least."""
-    floor = (known.threshold or known.sample or 1000.0) * 1.5 if cell.rarity is None and cell.anomalies else 1.0
-    return max(cell.rarity or 1.0, floor)
-
-
-def _ticks(start: float, end: float, slot_s: float, span: str) -> list[tuple[float, str]]:
-    """A tick each six hours, or each day; those too near the edges give way to them."""
+def _ticks(start: float, end: float, slot_s: float, span: str) -> list[charts.Tick]:
+    """A tick each six hours, or each day; those too near the edges give way to them, on a phone the sooner."""
     step = 6 * words.HOUR_S if span == "24h" else words.DAY_S
-    inner = [step * n for n in range(math.ceil(start / step), math.floor(end / step) + 1)]
-    room = (end - start) * 0.11
-    ticks = [
-        ((at - start) / slot_s, words.clock(at) if span == "24h" else words.day(at).rsplit(" ", 1)[0])
-        for at in inner
-        if at - start > room and end - at > room / 2
-    ]
-    first = f"{words.day(start).split(' ')[0]} {words.clock(start)}"
-    return [(0, first), *ticks, ((end - start) / slot_s, words.clock(end) if span == "24h" else "now")]
+    ticks = [charts.Tick(0, f"{words.day(start).split(' ')[0]} {words.clock(start)}")]
+    for at in (step * n for n in range(math.ceil(start / step), math.floor(end / step) + 1)):
+        before, after = (at - start) / (end - start), (end - at) / (end - start)
+        if before > 0.11 and after > 0.07:
+            text = words.clock(at) if span == "24h" else words.day(at).rsplit(" ", 1)[0]
+            ticks.append(charts.Tick((at - start) / slot_s, text, wide_only=before < 0.22 or after < 0.16))
+    return [*ticks, charts.Tick((end - start) / slot_s, words.clock(end) if span == "24h" else "now")]
 
 
 def strips(db: sqlite3.Connection, known: BundleWords, now: float) -> list[HostStrip]:
@@ -224,7 +209,7 @@ def strips(db: sqlite3.Connection, known: BundleWords, now: float) -> list[HostS
 
 def _strip(host: str, cells: Sequence[read.Heat | None], known: BundleWords, start: float) -> HostStrip:
     loud = [cell for cell in cells if cell is not None and cell.anomalies]
-    worst = max(loud, key=lambda cell: _drawn(cell, known), default=None)
+    worst = max(loud, key=lambda cell: known.height(cell.rarity, True), default=None)
     said = f"{len(loud)} of {CELLS} half-hours over the alert line" if loud else "normal or without rows all day"
     end = f"rarest {words.clock(worst.start)}" if worst else "quiet" if any(cells) else "no rows"
     return HostStrip(host, charts.strip([_level(cell, known) for cell in cells], said), end, bool(loud))

@@ -10,15 +10,16 @@ from markupsafe import Markup
 
 from inference import state_read as read
 from inference.web import incident_page, model_words, overview
-from inference.web.bundle_words import BundleWords
 from inference.web.incident_words import ListedIncident, listed
 from inference.web.room import Health, Room, this_room
 from shared import layout
 from shared.clean import clean
 from shared.web import words
+from shared.web.bundle_words import BundleWords
 
 LIVE_S = 15
 OPEN_SHOWN = 5
+LIST_FILLED = 3  # with fewer open ones the list goes on with those that ended last
 PAGE_ROWS = 50
 STATES = ("open", "ended")
 
@@ -63,6 +64,7 @@ def overview_page() -> ResponseReturnValue:
             "open_rows": open_rows[:OPEN_SHOWN],
             "recent_rows": links[:OPEN_SHOWN],
             "open_count": len(open_rows),
+            "earlier_rows": [link for link in links if link.state == "ended"][: max(0, LIST_FILLED - len(open_rows))],
             "has_windows": bool(strips) and health != "no-model",
             "strips": (loud or strips)[: overview.LOUD_HOSTS],
             "quiet_strips": [strip for strip in strips if strip not in (loud or strips)[: overview.LOUD_HOSTS]],
@@ -82,7 +84,8 @@ def _render_overview(
         "headline": overview.headline(health, status, 0, None, 0, now),
         "lead": overview.lead(health, status, empty, 0, now),
     }
-    facts = overview.facts(health, status, actives, now)
+    trials = {row.agent for row in actives if room.is_on_probation(row)}
+    facts = overview.facts(health, status, actives, trials, now)
     return render_template(
         "overview.html",
         at="Overview",

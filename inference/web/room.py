@@ -13,9 +13,9 @@ from flask import current_app, g
 
 from inference import state
 from inference import state_read as read
-from inference.bundle_store import BundleStore
-from inference.web.bundle_words import NO_WORDS, BundleWords, words_of
+from inference.bundle_store import PROBATION, ActiveRow, BundleStore
 from shared.errors import StoreError
+from shared.web.bundle_words import NO_WORDS, BundleWords, words_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +74,11 @@ class Room:
         if not self.store().actives():
             return "no-model"
         return "failing" if status.last_error else "well"
+
+    def is_on_probation(self, active: ActiveRow) -> bool:
+        """Whether a serving version has yet to show that it behaves."""
+        row = self.store().known(active.agent, active.version)
+        return row is not None and row.state == PROBATION
 
     def words(self, agent: str, version: str | None = None) -> BundleWords:
         """Titles, advice and ranges of a version (the active one by default); empty where there is no copy of it."""

@@ -30,6 +30,15 @@ class Band:
     href: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A text under the axis; `wide_only` ones are left out on a phone, where they would touch their neighbours."""
+
+    slot: float
+    text: str
+    wide_only: bool = False
+
+
 def open_chart(name: str, height: int, title: str, desc: str, role: str = "img") -> str:
     """The outer element with its title and description; `name` makes the ids unique on a page."""
     return (
@@ -58,7 +67,7 @@ def timeline(
     threshold: float | None = None,
     sample: float | None = None,
     incidents: Sequence[Band] = (),
-    ticks: Sequence[tuple[float, str]] = (),
+    ticks: Sequence[Tick] = (),
     marks: Sequence[tuple[float, str]] = (),
     height: int = 270,
 ) -> str:
@@ -99,7 +108,7 @@ def timeline(
             _on_rule("halo thrt", down(threshold) + 14, f"alert above 1 in {threshold:,.0f}"),
         ]
     parts.append(_rule("axis", ABOVE + plot))
-    parts += [_tick(across(slot), text, height - 6) for slot, text in ticks]
+    parts += [_tick(across(tick.slot), tick, height - 6) for tick in ticks]
     parts += _markers(incidents, across)
     return "".join(parts) + "</svg>"
 
@@ -174,9 +183,9 @@ def _on_rule(cls: str, y: float, text: str) -> str:
     return f'<text class="{cls}" x="0" y="{y:.1f}">{escape(text)}</text>'
 
 
-def _tick(x: float, text: str, y: int) -> str:
+def _tick(x: float, tick: Tick, y: int) -> str:
     anchor = "" if x < 3 else "e" if x > 97 else "m"
-    return f'<text class="{anchor}" x="{x:.2f}%" y="{y}">{escape(text)}</text>'
+    return f'<text class="{anchor}{" wide" if tick.wide_only else ""}" x="{x:.2f}%" y="{y}">{escape(tick.text)}</text>'
 
 
 def _band(band: Band, across: Callable[[float], float], plot: int) -> str:

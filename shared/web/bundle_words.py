@@ -1,6 +1,6 @@
-"""What a bundle in the store says about itself, as far as pages need it: titles, advice, how much it learnt from.
+"""What a bundle says about itself, as far as pages need it: titles, advice, how much it learnt from.
 
-Read from the private copy's JSON and agent file, leniently: a page must be drawn whatever a bundle left out.
+Read from its JSON and agent file, leniently: a page must be drawn whatever a bundle left out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class BundleWords:
     description: str = ""
     features: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # name → (title, unit)
     rules: Mapping[str, RuleWords] = field(default_factory=dict)
-    middles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # role → feature → middle
+    normal: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(
+        default_factory=dict
+    )  # low, middle, high by role
     samples: tuple[int, ...] = ()  # windows behind the score distribution, a figure a role
     threshold: float | None = None  # the alert line as N of "1 in N"
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +56,15 @@ class BundleWords:
     def is_beyond(self, one_in: float | None) -> bool:
         """Whether a rarity says "rarer than all windows of training": its role's number of windows plus one."""
         return one_in is not None and any(abs(one_in - sample - 1) < 0.5 for sample in self.samples)
+
+    def height(self, one_in: float | None, is_anomaly: bool) -> float:
+        """Where a chart draws a rarity. Beyond the sample there is no figure, so the bar just stands in the shade; a
+        silence has no rows to score, so it stands there too.
+        """
+        top = float(self.sample or 1000)
+        if self.is_beyond(one_in) or (one_in is None and is_anomaly):
+            return top * 8
+        return max(one_in or 1.0, 1.0)
 
     def rarity(self, one_in: float | None) -> str:
         """A rarity in words."""
@@ -79,11 +90,11 @@ class BundleWords:
 NO_WORDS = BundleWords()
 
 
-def words_of(store_dir: Path, agent: str, version: str) -> BundleWords:
-    """The words of a version in the store; NO_WORDS where there is no copy (any more)."""
+def words_of(models: Path, agent: str, version: str) -> BundleWords:
+    """The words of a version in a store or a models folder; NO_WORDS where there is no copy (any more)."""
     if not (layout.is_agent(agent) and layout.is_version(version)):
         return NO_WORDS
-    folder = layout.bundle_folder(store_dir, agent, version)
+    folder = layout.bundle_folder(models, agent, version)
     try:
         return _read(folder, (folder / "metadata.json").stat().st_mtime_ns)
     except OSError:
@@ -103,16 +114,12 @@ def _read(folder: Path, _changed: int) -> BundleWords:
             for entry in _mappings(agent.get("features"))
         },
         rules=_rules(agent),
-        middles={
-            str(role): {
-                str(name): float(figures[1])  # low, middle, high
-                for name, figures in _mapping(names).items()
-                if isinstance(figures, list) and len(figures) == 3 and isinstance(figures[1], int | float)
-            }
+        normal={
+            str(role): {str(name): triple for name, own in _mapping(names).items() if (triple := _triple(own))}
             for role, names in _mapping(reference.get("normal")).items()
         },
         samples=tuple(count for count in _mapping(reference.get("windows")).values() if isinstance(count, int)),
-        threshold=_alert_line(reference),
+        threshold=_alert_line(metadata, reference),
         metadata=metadata,
     )
 
@@ -131,8 +138,11 @@ def _rules(agent: Mapping[str, Any]) -> dict[str, RuleWords]:
     return found
 
 
-def _alert_line(reference: Mapping[str, Any]) -> float | None:
-    """The threshold as N of "1 in N", from the largest role's score distribution: the line that a chart can draw."""
+def _alert_line(metadata: Mapping[str, Any], reference: Mapping[str, Any]) -> float | None:
+    """The threshold as N of "1 in N", as training noted it, else from the largest role's score distribution."""
+    noted = _mapping(metadata.get("thresholds")).get("rarity")
+    if isinstance(noted, int | float) and noted >= 2:
+        return words.two_digits(noted)
     threshold, windows = reference.get("threshold"), _mapping(reference.get("windows"))
     known = [
         (count, _mapping(reference.get("scores")).get(role))
@@ -143,7 +153,14 @@ def _alert_line(reference: Mapping[str, Any]) -> float | None:
     if not isinstance(threshold, int | float) or not isinstance(scores, list) or not scores:
         return None
     above = len(scores) - bisect.bisect_left(scores, threshold)  # only the highest scores may be kept one by one
-    return (total + 1) / (above + 1)
+    return words.two_digits((total + 1) / (above + 1))
+
+
+def _triple(figures: object) -> tuple[float, float, float] | None:
+    """Low, middle and high of a feature, where they are three numbers."""
+    if not isinstance(figures, list) or len(figures) != 3 or not all(isinstance(one, int | float) for one in figures):
+        return None
+    return float(figures[0]), float(figures[1]), float(figures[2])
 
 
 def _json(path: Path) -> dict[str, Any]:
