@@ -19,8 +19,9 @@ from shared.values import Row, Verdict
 SHOWN_ANOMALIES = 200  # of one cycle, for the live list; the store has them all
 
 
-NUMBERS = tuple(
-    "rows seen bad late windows anomalies seconds cpu_seconds lag_s drained gaps gaps_expired open_incidents newest".split()
+NUMBERS = (
+    *("rows", "seen", "bad", "late", "windows", "anomalies", "seconds", "cpu_seconds", "lag_s", "drained"),
+    *("gaps", "gaps_expired", "open_incidents", "newest"),
 )
 
 

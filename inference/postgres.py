@@ -175,11 +175,13 @@ class PostgresSource:
             application_name="pipit-inference",
         )
         self._wait(CONNECT_TIMEOUT_S)
-        # Bytes, decoded by us with errors replaced: a SQL_ASCII database holds whatever was sent to it.
+        # Bytes, decoded by us with errors replaced: a SQL_ASCII database holds whatever was sent to it, and must not be
+        # asked to make UTF-8 of it.
         extensions.register_type(extensions.BYTES, self._connection)
+        bytes_only = self._connection.get_parameter_status("server_encoding") == "SQL_ASCII"
+        values = {"timeout": int(self._query_timeout_s * 1000), "encoding": "SQL_ASCII" if bytes_only else "UTF8"}
         cursor = self._connection.cursor()
-        milliseconds = int(self._query_timeout_s * 1000)
-        cursor.execute(SESSION, {"timeout": milliseconds})
+        cursor.execute(SESSION, values)
         self._wait(self._query_timeout_s + ANSWER_SLACK_S)
 
     def _wait(self, timeout_s: float) -> None:

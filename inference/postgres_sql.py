@@ -8,7 +8,10 @@ from collections.abc import Mapping
 
 from inference.source import EARLIEST_S, LATEST_S, MESSAGE_CHARS
 
-SESSION = "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET statement_timeout = %(timeout)s"
+SESSION = (
+    "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET statement_timeout = %(timeout)s;"
+    " SET client_encoding = %(encoding)s"
+)
 COLUMNS = """
 SELECT a.attname::text, format_type(a.atttypid, NULL)::text, c.relkind::text
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid

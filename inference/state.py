@@ -283,7 +283,15 @@ def _save_hosts(db: sqlite3.Connection, verdicts: Iterable[Verdict]) -> None:
 
 def _incident(row: sqlite3.Row, kinds: dict[str, Kind]) -> Incident:
     return Incident(
-        key=row["key"], agent=row["agent"], host=row["host"],
-        started=row["started"], peak=row["peak"], ended=row["ended"], windows=row["windows"], score=row["score"], rarity=row["rarity"], kinds=kinds,
+        key=row["key"],
+        agent=row["agent"],
+        host=row["host"],
+        started=row["started"],
+        peak=row["peak"],
+        ended=row["ended"],
+        windows=row["windows"],
+        score=row["score"],
+        rarity=row["rarity"],
+        kinds=kinds,
         found_by=row["found_by"],
-    )  # fmt: skip
+    )
