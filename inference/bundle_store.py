@@ -159,8 +159,17 @@ class BundleStore:
             " state = excluded.state, size = excluded.size, received = excluded.received, updated = excluded.updated,"
             " attempts = 0, code = '', reason = '' WHERE manifest_sha256 != excluded.manifest_sha256"
             " OR state = 'refused'",
-            (manifest.agent, manifest.version, manifest.sha256, manifest.serial, signer, CANDIDATE, manifest.size,
-             now, now),
+            (
+                manifest.agent,
+                manifest.version,
+                manifest.sha256,
+                manifest.serial,
+                signer,
+                CANDIDATE,
+                manifest.size,
+                now,
+                now,
+            ),
         )
 
     def add_refused(self, row: BundleRow) -> None:
@@ -273,8 +282,20 @@ class BundleStore:
         self.db.execute(
             "INSERT INTO transfers (at, agent, version, serial, manifest_sha256, signer, way, size, state, code, reason,"
             " previous) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (now, row.agent, row.version, row.serial, row.manifest_sha256, row.signer, way, row.size, state, code,
-             reason, previous),
+            (
+                now,
+                row.agent,
+                row.version,
+                row.serial,
+                row.manifest_sha256,
+                row.signer,
+                way,
+                row.size,
+                state,
+                code,
+                reason,
+                previous,
+            ),
         )
 
     def transfers(self, agent: str | None = None, limit: int = 100) -> list[TransferRow]:

@@ -56,14 +56,18 @@ def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
     with _store(settings) as store:
         active = {row.agent: row for row in store.actives()}
         known = store.bundles(agent)
-    rows = [{**asdict(row), "active": row.agent in active and active[row.agent].version == row.version} for row in known]
+    rows = [
+        {**asdict(row), "active": row.agent in active and active[row.agent].version == row.version} for row in known
+    ]
     if as_json:
         click.echo(json.dumps(rows))
         return
     for row in rows:
         mark = "*" if row["active"] else " "
         model_id = layout.model_id(row["agent"], row["version"])
-        click.echo(clean(f"{mark} {model_id:<32} {row['state']:<10} serial {row['serial']:<12} {row['code']} {row['reason']}"))
+        click.echo(
+            clean(f"{mark} {model_id:<32} {row['state']:<10} serial {row['serial']:<12} {row['code']} {row['reason']}")
+        )
     if not rows:
         click.echo("no model yet; ship one with `pipit-trainer ship VERSION --to …`")
 
@@ -91,7 +95,9 @@ def models_rollback(settings: Any, agent: str | None, timeout: float, as_json: b
     with _store(settings) as store:
         agents = [row.agent for row in store.actives() if agent in (None, row.agent)]
         if len(agents) != 1:
-            raise ConfigError(f"rollback: {'several agents serve' if agents else 'no model serves'}; name one with --agent")
+            raise ConfigError(
+                f"rollback: {'several agents serve' if agents else 'no model serves'}; name one with --agent"
+            )
         _ask(settings, store, agents[0], ROLLBACK, None, timeout, as_json)
 
 
@@ -111,13 +117,17 @@ def models_verify(settings: Any, folder: Path, as_json: bool) -> None:
 def _find(store: BundleStore, inbox: Path, reference: str, agent: str | None) -> tuple[str, str]:
     known = {(row.agent, row.version) for row in store.bundles()}
     known |= {(a, v) for a in layout.agents_in(inbox) for v in layout.versions_in(inbox, a)}
-    found = [(a, v) for a, v in sorted(known) if agent in (None, a) and reference in (v, layout.model_id(a, v), f"{a}/{v}")]
+    found = [
+        (a, v) for a, v in sorted(known) if agent in (None, a) and reference in (v, layout.model_id(a, v), f"{a}/{v}")
+    ]
     if len(found) == 1:
         return found[0]
     if found:
         raise ConfigError(f"models: {reference} is a version of several agents; name one with --agent")
-    raise BundleError("not_here", f"models: {reference} is neither in this machine's store nor in its inbox; see "
-                      "`pipit-inference models list`")
+    raise BundleError(
+        "not_here",
+        f"models: {reference} is neither in this machine's store nor in its inbox; see `pipit-inference models list`",
+    )
 
 
 def _ask(
@@ -128,7 +138,9 @@ def _ask(
     deadline = time.monotonic() + timeout_s
     while (outcome := store.wish_outcome(wish)) is None:
         if time.monotonic() >= deadline:
-            raise ShipError(f"models: no answer within {timeout_s:g} s; the daemon will see to it when it can", "timeout", True)
+            raise ShipError(
+                f"models: no answer within {timeout_s:g} s; the daemon will see to it when it can", "timeout", True
+            )
         with _daemon_lock(settings.lock_file) as free:
             if free:
                 slot, places = ModelSlot(), reconcile_settings(settings)
@@ -139,8 +151,11 @@ def _ask(
     state_word, _, reason = outcome.partition(" ")
     serving = store.active(agent)
     if as_json:
-        click.echo(json.dumps({"agent": agent, "state": state_word, "reason": reason,
-                               "active": serving.version if serving else None}))
+        click.echo(
+            json.dumps(
+                {"agent": agent, "state": state_word, "reason": reason, "active": serving.version if serving else None}
+            )
+        )
     if state_word == "refused":
         raise BundleError(reason.partition(" ")[0], clean(reason))
     if not as_json:

@@ -143,6 +143,8 @@ def _look(inbox: Path, agent: str, trust: tuple[Path | None, ...]) -> Link | Non
     except OSError:
         return None
     version = text if layout.is_version(text) else None
+    if version and not os.path.lexists(inbox / agent / version):
+        return None  # a damaged upload is being replaced; the link means something again when that is done
     mark = f"{text[:64]!a} {info.st_ino} {info.st_mtime_ns}"
     return Link(agent, version, mark, _context(inbox / agent / version if version else None, trust))
 

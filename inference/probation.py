@@ -70,13 +70,20 @@ def judge(row: ActiveRow, rules: ProbationRules, now: float) -> Broken | bool:
     over = row.windows >= rules.windows or (row.windows > 0 and now - row.since >= rules.seconds)
     most = max(1.0, promise["anomaly_rate_max"] * max(row.windows, rules.windows))
     if row.anomalies > most:
-        return Broken("promise_anomalies", f"probation: {row.anomalies} anomalies in {row.windows} windows; the bundle "
-                      f"promises at most {promise['anomaly_rate_max']:g} a window")
+        return Broken(
+            "promise_anomalies",
+            f"probation: {row.anomalies} anomalies in {row.windows} windows; the bundle "
+            f"promises at most {promise['anomaly_rate_max']:g} a window",
+        )
     mean_ms = row.latency_ms / row.windows if row.windows else 0.0
     if over and mean_ms > promise["latency_ms_max"]:
-        return Broken("promise_latency", f"probation: {mean_ms:.1f} ms a window; the bundle promises at most "
-                      f"{promise['latency_ms_max']:g}")
+        return Broken(
+            "promise_latency",
+            f"probation: {mean_ms:.1f} ms a window; the bundle promises at most {promise['latency_ms_max']:g}",
+        )
     if row.memory_mb > promise.get("memory_mb_max", math.inf):
-        return Broken("promise_memory", f"probation: {row.memory_mb:.0f} MB; the bundle promises at most "
-                      f"{promise['memory_mb_max']:g}")
+        return Broken(
+            "promise_memory",
+            f"probation: {row.memory_mb:.0f} MB; the bundle promises at most {promise['memory_mb_max']:g}",
+        )
     return over

@@ -19,19 +19,21 @@ def write_receipt(folder: Path, row: TransferRow, machine: str) -> None:
     Raises:
         OSError: the folder is not there, not a folder, or cannot be written.
     """
-    data = canonical({
-        "n": row.id,
-        "agent": row.agent,
-        "version": row.version,
-        "serial": row.serial,
-        "manifest_sha256": row.manifest_sha256,
-        "state": row.state,
-        "code": row.code,
-        "reason": row.reason,
-        "pi": machine,
-        "at": iso(row.at),
-        "previous": row.previous,
-    })
+    data = canonical(
+        {
+            "n": row.id,
+            "agent": row.agent,
+            "version": row.version,
+            "serial": row.serial,
+            "manifest_sha256": row.manifest_sha256,
+            "state": row.state,
+            "code": row.code,
+            "reason": row.reason,
+            "pi": machine,
+            "at": iso(row.at),
+            "previous": row.previous,
+        }
+    )
     folder.mkdir(exist_ok=True, mode=0o755)
     with layout.open_folder(folder) as handle:
         for name in layout.receipt_names(row.agent, row.version):

@@ -178,13 +178,26 @@ def _fetch(ctx: _Context, wish: _Wish) -> Candidate:
         return Candidate(*ctx.store.load(wish.agent, version), known.signer)
     settings = ctx.settings
     if wish.way != INBOX and not layout.bundle_folder(settings.inbox, wish.agent, version).is_dir():
-        raise BundleError("not_here", f"models: {layout.model_id(wish.agent, version)} is neither in this machine's "
-                          "store nor in its inbox; see `pipit-inference models list`")
-    candidate = receive(settings.inbox, wish.agent, version, ctx.store, settings.allowed_signers, settings.revoked_keys,
-                        settings.machine)
+        raise BundleError(
+            "not_here",
+            f"models: {layout.model_id(wish.agent, version)} is neither in this machine's "
+            "store nor in its inbox; see `pipit-inference models list`",
+        )
+    candidate = receive(
+        settings.inbox,
+        wish.agent,
+        version,
+        ctx.store,
+        settings.allowed_signers,
+        settings.revoked_keys,
+        settings.machine,
+    )
     if known and known.manifest_sha256 == candidate.manifest.sha256 and known.state in (rows.BAD, rows.RETURNED):
-        raise BundleError("bad", f"bundle: {candidate.manifest.model_id} was given up here before ({known.code}: "
-                          f"{known.reason}); ship a new version")
+        raise BundleError(
+            "bad",
+            f"bundle: {candidate.manifest.model_id} was given up here before ({known.code}: "
+            f"{known.reason}); ship a new version",
+        )
     return candidate
 
 
@@ -235,12 +248,21 @@ def _try_out(ctx: _Context, candidate: Candidate, place: Path, command: Sequence
     agent, version = candidate.manifest.agent, candidate.manifest.version
     known = ctx.store.known(agent, version)
     if known and known.state == rows.CANDIDATE and known.attempts >= rows.ATTEMPTS:
-        raise BundleError("too_many_attempts", f"probe: {candidate.manifest.model_id} was tried {known.attempts} times "
-                          "and the daemon or the child died each time; ship a new version")
+        raise BundleError(
+            "too_many_attempts",
+            f"probe: {candidate.manifest.model_id} was tried {known.attempts} times "
+            "and the daemon or the child died each time; ship a new version",
+        )
     ctx.store.count_attempt(agent, version, ctx.now())
     report = trial.probe(place, ctx.settings.limits, command)
-    logger.info("probe passed agent=%s version=%s difference=%.1e memory_mb=%.0f seconds=%.2f", agent, version,
-                report.difference, report.memory_mb, report.seconds)
+    logger.info(
+        "probe passed agent=%s version=%s difference=%.1e memory_mb=%.0f seconds=%.2f",
+        agent,
+        version,
+        report.difference,
+        report.memory_mb,
+        report.seconds,
+    )
 
 
 def _activate(ctx: _Context, wish: _Wish, candidate: Candidate) -> Outcome:
@@ -306,7 +328,13 @@ def _settle(ctx: _Context, wish: _Wish, outcome: Outcome) -> Outcome:
     logger.log(
         logging.WARNING if outcome.state in (REFUSED, TRYING) else logging.INFO,
         "bundle %s agent=%s version=%s way=%s code=%s reason=%s seconds=%.2f",
-        outcome.state, outcome.agent, outcome.version, outcome.way, outcome.code, outcome.reason, outcome.seconds,
+        outcome.state,
+        outcome.agent,
+        outcome.version,
+        outcome.way,
+        outcome.code,
+        outcome.reason,
+        outcome.seconds,
     )
     try:
         if outcome.state == TRYING:
@@ -343,15 +371,17 @@ def _note_refusal(ctx: _Context, wish: _Wish, outcome: Outcome) -> None:
     if outcome.code == "io" and last and (last.version, last.code) == (version, "io"):
         return  # said once; it is tried again at every poll
     active = ctx.store.active(agent)
-    ctx.store.add_transfer(row, wish.way, REFUSED, active.version if active else None, now, outcome.code,
-                           outcome.reason)
+    ctx.store.add_transfer(
+        row, wish.way, REFUSED, active.version if active else None, now, outcome.code, outcome.reason
+    )
 
 
 def _note(ctx: _Context, outcome: Outcome) -> None:
     known = ctx.store.known(outcome.agent, outcome.version)
     if known is not None:
-        ctx.store.add_transfer(known, outcome.way, outcome.state, outcome.previous, ctx.now(), outcome.code,
-                               outcome.reason)
+        ctx.store.add_transfer(
+            known, outcome.way, outcome.state, outcome.previous, ctx.now(), outcome.code, outcome.reason
+        )
 
 
 def _end_probations(ctx: _Context) -> list[Outcome]:
@@ -391,8 +421,14 @@ def _give_up(ctx: _Context, agent: str, state: str, code: str, reason: str) -> O
         version = None
         ctx.store.fall_back(agent, None, state, code, reason, ctx.now())
         ctx.slot.drop(agent)
-    logger.error("bundle returned agent=%s version=%s to=%s code=%s reason=%s", agent, active.version, version or "-",
-                 code, reason)
+    logger.error(
+        "bundle returned agent=%s version=%s to=%s code=%s reason=%s",
+        agent,
+        active.version,
+        version or "-",
+        code,
+        reason,
+    )
     outcome = Outcome(agent, active.version, RETURNED, "probation", code, reason, version)
     _note(ctx, outcome)
     return outcome

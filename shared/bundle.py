@@ -56,7 +56,7 @@ REASONS: Mapping[str, str] = MappingProxyType({
     "agent": "The bundle is for another agent than the folder it lies in.",
     "version": "The bundle is another version than its folder says, or that version exists with other content.",
     "audience": "The bundle is meant for other machines.",
-    "missing_file": "The version's folder or a file that the manifest names is not there.",
+    "missing_file": "A file that a bundle must have is not there.",
     "extra_file": "The folder or the manifest holds a file that does not belong in a bundle.",
     "size": "A file is not as long as the manifest says.",
     "hash": "A file's content is not what the manifest says.",

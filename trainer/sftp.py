@@ -241,10 +241,10 @@ def _load_known_hosts(client: paramiko.SSHClient, target: Target) -> None:
             client.load_host_keys(str(target.known_hosts))
         else:
             client.load_system_host_keys()
-    except OSError as cause:
+    except (OSError, ValueError, paramiko.SSHException, paramiko.hostkeys.InvalidHostKey) as cause:
         raise ConfigError(
-            f"ship: cannot read the known hosts file {target.known_hosts}: {cause.strerror}; make it "
-            f"with `ssh-keyscan -p {target.port} {target.host}` and compare the key at the Pi"
+            f"ship: cannot read the known hosts file {target.known_hosts}: {cause}; make it with "
+            f"`ssh-keyscan -p {target.port} {target.host}` and compare the key at the Pi"
         ) from cause
 
 

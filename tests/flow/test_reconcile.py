@@ -280,6 +280,15 @@ def test_a_good_version_with_other_content_is_refused(tmp_path: Path, pi: Pi, wo
     assert pi.serving() == V1
 
 
+def test_a_link_to_nothing_is_no_wish_until_something_lies_there(pi: Pi, workshop: Workshop) -> None:
+    (pi.inbox / "wifi").mkdir()
+    point(pi, V1)
+    assert pi.reconcile() == []
+    workshop.make(V1)
+    shutil.copytree(workshop.models / "wifi" / V1, pi.inbox / "wifi" / V1)
+    assert pi.one().state == "loaded"
+
+
 # Probation
 
 

@@ -1,0 +1,325 @@
+"""Shipping to a real OpenSSH server, with a Pi that reconciles at the other end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shared import signing
+from shared.errors import ConfigError, ShipError
+from tests.fakes import V1, V2, V3, Pi, Workshop
+from tests.services import free_port
+from tests.sshd_server import SshdServer
+from trainer import cli_ship, fleet, history, targets
+from trainer.deliver import Sender, behind, deliver, roll_back
+from trainer.remote import LocalRemote
+from trainer.ship import Wait, ship, ship_to
+from trainer.targets import Target, parse_target
+
+
+class RunningPi(Pi):
+    """A Pi whose loop runs in a thread, as often as it can."""
+
+    def run(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _loop(self) -> None:
+        while not self._stop.wait(0.02):
+            self.reconcile()
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
+
+
+@pytest.fixture
+def pi(tmp_path: Path, workshop: Workshop, own_sshd: SshdServer) -> Iterator[RunningPi]:
+    pi = RunningPi(tmp_path / "pi", workshop.allowed, inbox=own_sshd.inbox)
+    pi.run()
+    yield pi
+    pi.end()
+
+
+@pytest.fixture
+def target(own_sshd: SshdServer) -> Target:
+    return parse_target("attic", own_sshd.url, own_sshd.identity, own_sshd.known_hosts)
+
+
+@pytest.fixture
+def sender(workshop: Workshop) -> Sender:
+    return Sender(workshop.models, workshop.state_dir, workshop.key, now=workshop.clock)
+
+
+def nobody(tmp_path: Path) -> Path:
+    """A known hosts file that pins nobody."""
+    (tmp_path / "nobody").write_text("")
+    return tmp_path / "nobody"
+
+
+WAIT = Wait("loaded", 20.0, 0.05)
+
+
+def test_a_version_travels_and_serves(workshop: Workshop, pi: RunningPi, target: Target) -> None:
+    sent: list[int] = []
+    signed = workshop.make(V1, size=300_000)
+    shipped = ship_to(signed, target, WAIT, sent.append)
+    assert (shipped.state, pi.serving()) == ("loaded", V1)
+    assert shipped.receipt
+    assert shipped.receipt.pi == "attic"
+    assert sum(sent) >= signed.manifest.size
+    assert (pi.inbox / "wifi_model_active.joblib").read_bytes() == signed.raw["model.joblib"]
+    assert list((pi.inbox / "incoming").iterdir()) == []
+    again = ship_to(signed, target, WAIT, sent.append)
+    assert again.state == "loaded", "shipping again changes nothing, and gets a fresh receipt"
+
+
+def test_a_refusal_comes_back_with_its_reason(workshop: Workshop, pi: RunningPi, target: Target, sender: Sender) -> None:
+    workshop.make(V1)
+    workshop.make(V2, "golden")
+    deliver(sender, target, "wifi", V1, wait=WAIT)
+    with pytest.raises(ShipError, match="row 14") as refused:
+        deliver(sender, target, "wifi", V2, wait=WAIT)
+    assert (refused.value.code, refused.value.unknown, pi.serving()) == ("golden", False, V1)
+    assert [(t.version, t.state, t.code) for t in history.transfers(sender.state_dir)] == [
+        (V2, "refused", "golden"), (V1, "loaded", "")
+    ]
+
+
+def test_a_damaged_byte_is_refused_by_name_and_healed_by_shipping_again(
+    workshop: Workshop, pi: RunningPi, target: Target
+) -> None:
+    ship_to(workshop.make(V1), target, WAIT)
+    signed = workshop.make(V2)
+    flipped = bytes([signed.raw["scorer.npz"][0] ^ 1]) + signed.raw["scorer.npz"][1:]
+    bad = type(signed)(signed.manifest, {**signed.raw, "scorer.npz": flipped})
+    shipped = ship_to(bad, target, WAIT)
+    assert shipped.receipt
+    assert (shipped.receipt.state, shipped.receipt.code, pi.serving()) == ("refused", "hash", V1)
+    assert ship_to(signed, target, WAIT).state == "loaded"
+    assert pi.serving() == V2
+
+
+def test_going_back_signs_the_former_version_anew(
+    workshop: Workshop, pi: RunningPi, target: Target, sender: Sender
+) -> None:
+    for version in (V1, V2):
+        workshop.make(version)
+        deliver(sender, target, "wifi", version, wait=WAIT)
+    assert roll_back(sender, target, None, wait=WAIT).version == f"{V1}-r1"
+    assert pi.serving() == f"{V1}-r1"
+    assert roll_back(sender, target, V1, wait=WAIT).version == f"{V1}-r2"
+    with pytest.raises(ConfigError, match="no version"):
+        roll_back(sender, target, V3, wait=WAIT)
+
+
+def test_without_a_daemon_the_answer_is_unknown(workshop: Workshop, own_sshd: SshdServer, target: Target) -> None:
+    with pytest.raises(ShipError, match="no receipt came") as unknown:
+        ship_to(workshop.make(V1), target, Wait("loaded", 0.3, 0.05))
+    assert (unknown.value.code, unknown.value.unknown) == ("timeout", True)
+
+
+def test_a_target_that_is_off_is_unknown_and_remembered(workshop: Workshop, sender: Sender, tmp_path: Path) -> None:
+    workshop.make(V1)
+    off = parse_target("attic", f"sftp://pi@127.0.0.1:{free_port()}/inbox", workshop.key.path, nobody(tmp_path))
+    naps: list[float] = []
+    with pytest.raises(ShipError, match="cannot be reached") as unknown:
+        ship_to(workshop.make(V2), off, sleep=naps.append)
+    assert (unknown.value.code, unknown.value.unknown, len(naps)) == ("offline", True, 2)
+    with pytest.raises(ShipError):
+        deliver(sender, off, "wifi", V1)
+    assert [(t.name, v) for t, _, v in behind(sender, [off])] == [("attic", V1)]
+
+
+def test_a_host_key_that_changed_is_refused_with_what_to_check(
+    workshop: Workshop, own_sshd: SshdServer, tmp_path: Path
+) -> None:
+    other = signing.make_key(tmp_path / "other", "other")
+    pinned = tmp_path / "pinned"
+    pinned.write_text(f"[127.0.0.1]:{own_sshd.port} {' '.join(other.split()[:2])}\n")
+    target = parse_target("attic", own_sshd.url, own_sshd.identity, pinned)
+    with pytest.raises(ShipError, match="another host key.*ssh-keygen -lf.*ssh-keygen -R") as refused:
+        ship_to(workshop.make(V1), target)
+    assert (refused.value.code, refused.value.unknown) == ("host_key", False)
+    pinned.write_text("")
+    with pytest.raises(ShipError, match="no host key of attic is pinned.*ssh-keyscan"):
+        ship_to(workshop.make(V2), target)
+    assert list(own_sshd.inbox.iterdir()) == []
+
+
+def test_a_key_that_is_not_let_in_is_a_refusal(workshop: Workshop, own_sshd: SshdServer, tmp_path: Path) -> None:
+    signing.make_key(tmp_path / "stranger", "stranger")
+    target = parse_target("attic", own_sshd.url, tmp_path / "stranger", own_sshd.known_hosts)
+    with pytest.raises(ShipError, match="does not let") as refused:
+        ship_to(workshop.make(V1), target)
+    assert (refused.value.code, refused.value.unknown) == ("auth", False)
+
+
+def test_a_version_with_other_content_is_never_overwritten(tmp_path: Path, workshop: Workshop) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    ship(workshop.make(V1), LocalRemote(inbox))
+    other = Workshop(tmp_path / "other").make(V1, size=3000)
+    with pytest.raises(ShipError, match="other content"):
+        ship(other, LocalRemote(inbox))
+
+
+def test_too_little_space_is_said_before_anything_is_sent(tmp_path: Path, workshop: Workshop) -> None:
+    class Full(LocalRemote):
+        def free_bytes(self) -> int | None:
+            return 5000
+
+    (tmp_path / "inbox").mkdir()
+    with pytest.raises(ShipError, match="5000 bytes free"):
+        ship(workshop.make(V1), Full(tmp_path / "inbox"))
+    assert list((tmp_path / "inbox").iterdir()) == []
+
+
+def test_old_versions_and_leftovers_are_tidied_away(tmp_path: Path, workshop: Workshop) -> None:
+    import os
+
+    inbox = tmp_path / "inbox"
+    (inbox / "incoming" / "20250101_000000.left").mkdir(parents=True)
+    os.utime(inbox / "incoming" / "20250101_000000.left", (1, 1))
+    (inbox / "incoming" / "20250606_000000.young").mkdir()
+    versions = [f"2025060{day}_230000" for day in range(1, 9)]
+    for version in versions:
+        ship(workshop.make(version), LocalRemote(inbox))
+    assert sorted(path.name for path in (inbox / "wifi").iterdir()) == [*versions[-5:], "active"]
+    assert [path.name for path in (inbox / "incoming").iterdir()] == ["20250606_000000.young"]
+
+
+# Fleets
+
+
+def local_pis(tmp_path: Path, workshop: Workshop, names: list[str]) -> tuple[list[Target], dict[str, RunningPi]]:
+    pis = {}
+    for name in names:
+        pis[name] = RunningPi(tmp_path / name, workshop.allowed, machine=name)
+        pis[name].run()
+    return [parse_target(name, f"file://{tmp_path / name}/inbox") for name in names], pis
+
+
+def test_a_canary_that_refuses_stops_the_fleet(tmp_path: Path, workshop: Workshop, sender: Sender) -> None:
+    members, pis = local_pis(tmp_path, workshop, ["a", "b", "c"])
+    workshop.make(V1, audience=("b", "c"))
+    send: Callable[[Target], Any] = lambda t: deliver(sender, t, "wifi", V1, wait=WAIT)
+    done = fleet.roll_out(members, send, send)
+    assert [(r.target, r.state, r.code) for r in done.results] == [
+        ("a", "failed", "audience"), ("b", "skipped", ""), ("c", "skipped", "")
+    ]
+    assert [pi.serving() for pi in pis.values()] == [None, None, None]
+    for pi in pis.values():
+        pi.end()
+
+
+def test_a_fleet_gets_it_in_batches_and_the_offline_one_later(
+    tmp_path: Path, workshop: Workshop, sender: Sender
+) -> None:
+    members, pis = local_pis(tmp_path, workshop, ["a", "b", "c"])
+    off = parse_target("off", f"sftp://pi@127.0.0.1:{free_port()}/inbox", workshop.key.path, nobody(tmp_path))
+    workshop.make(V1)
+    send: Callable[[Target], Any] = lambda t: deliver(sender, t, "wifi", V1, wait=WAIT)
+    done = fleet.roll_out([off, *members], send, send, batch=2)
+    assert [(r.target, r.state) for r in done.results] == [
+        ("off", "offline"), ("a", "loaded"), ("b", "loaded"), ("c", "loaded")
+    ]
+    assert [(t.name, v) for t, _, v in behind(sender, [off, *members])] == [("off", V1)]
+    for pi in pis.values():
+        pi.end()
+
+
+# The command line
+
+
+@pytest.fixture
+def run(workshop: Workshop) -> Callable[..., Result]:
+    settings = SimpleNamespace(models_dir=workshop.models, state_dir=workshop.state_dir, signing_key=None)
+
+    def call(command: Any, *arguments: str) -> Result:
+        return CliRunner().invoke(command, list(arguments), obj=settings)
+
+    return call
+
+
+def test_targets_are_added_shown_and_shipped_to(
+    workshop: Workshop, pi: RunningPi, own_sshd: SshdServer, run: Callable[..., Result]
+) -> None:
+    added = run(cli_ship.targets, "add", "attic", own_sshd.url, "--identity", str(own_sshd.identity),
+                "--known-hosts", str(own_sshd.known_hosts), "--group", "home")
+    assert added.exit_code == 0, added.output
+    workshop.make(V1)
+    shipped = run(cli_ship.ship, "latest", "--to", "attic", "--wait", "--json")
+    assert shipped.exit_code == 0, shipped.output
+    assert json.loads(shipped.stdout)["state"] == "loaded"
+    checked = json.loads(run(cli_ship.targets, "check", "attic").stdout)
+    assert checked["agents"]["wifi"]["version"] == V1
+    listed = json.loads(run(cli_ship.targets, "list", "--json").stdout)
+    assert listed[0]["last"]["wifi"]["state"] == "loaded"
+    assert run(cli_ship.ship, V1, "--fleet", "home", "--wait=loaded").exit_code == 0
+    assert f"wifi {V1}" in run(cli_ship.targets, "history").stdout
+    assert run(cli_ship.targets, "remove", "attic").exit_code == 0
+
+
+def test_ship_takes_a_url_and_its_keys(
+    workshop: Workshop, pi: RunningPi, own_sshd: SshdServer, run: Callable[..., Result]
+) -> None:
+    workshop.make(V1)
+    keys = ["--identity", str(own_sshd.identity), "--known-hosts", str(own_sshd.known_hosts)]
+    done = run(cli_ship.ship, "--to", own_sshd.url, *keys, "--wait", V1)
+    assert done.exit_code == 0, done.output
+    assert "loaded" in done.stdout
+
+
+def test_keys_show_prints_what_a_pi_needs(workshop: Workshop, run: Callable[..., Result]) -> None:
+    shown = run(cli_ship.keys, "show").stdout.splitlines()
+    assert shown == [workshop.key.public, workshop.key.fingerprint, workshop.key.allowed_signers_line]
+    assert 'namespaces="pipit-bundle-v1"' in shown[2]
+    assert "there already" in run(cli_ship.keys, "init").stdout
+
+
+def test_models_are_listed_shown_and_pruned(workshop: Workshop, run: Callable[..., Result]) -> None:
+    for version in (V1, V2, V3):
+        workshop.make(version)
+    listed = json.loads(run(cli_ship.models, "list", "--json").stdout)
+    assert [entry["version"] for entry in listed] == [V3, V2, V1]
+    assert json.loads(run(cli_ship.models, "show", V1).stdout)["model_id"] == f"wifi_{V1}"
+    assert run(cli_ship.models, "prune", "--keep", "2").stdout == f"removed wifi_{V1}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "inbox"),
+    [("sftp://pi@host:22/inbox", "inbox"), ("sftp://pi@host//srv/pipit/inbox", "/srv/pipit/inbox"),
+     ("sftp://pi@host", "."), ("file:///mnt/stick", "/mnt/stick")],
+)
+def test_one_slash_is_the_login_folder_and_two_are_the_root(url: str, inbox: str) -> None:
+    assert parse_target("t", url).inbox == inbox
+
+
+@pytest.mark.parametrize("url", ["http://pi@host/inbox", "sftp://host/inbox", "sftp://pi:secret@host/inbox", "host",
+                                 "sftp://pi@host:port/inbox"])
+def test_urls_that_cannot_be_used_say_so(url: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_target("t", url)
+
+
+def test_every_fault_of_the_targets_file_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "targets.yaml").write_text(
+        "targets:\n  a: {url: 'http://x'}\n  b: {uri: 1}\n  c: {url: 'sftp://pi@c/inbox', identity: ~/key}\n"
+    )
+    with pytest.raises(ConfigError) as wrong:
+        targets.load_targets(tmp_path)
+    assert len(wrong.value.faults) == 2
