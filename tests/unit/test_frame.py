@@ -182,11 +182,8 @@ def test_mixed_zones_are_one_time(tmp_path: Path) -> None:
 
 
 def test_bad_rows_are_named_by_line_and_the_others_are_read(tmp_path: Path) -> None:
-    data = (
-        LINES
-        + "3,infinity,ap1,hostapd,1,info,x\n4,too,few\n5,294276-01-01,ap1,hostapd,1,info,x\n"
+    data = LINES + "3,infinity,ap1,hostapd,1,info,x\n4,too,few\n5,294276-01-01,ap1,hostapd,1,info,x\n"
     data += "6,2026-03-10T00:00:13Z,ap1,hostapd,1,info,last\n"
-    )
     rows, bad = read(tmp_path, data)
     assert [row[0] for row in rows] == [1, 2, 6]
     assert [(one.line, one.reason) for one in bad] == [
