@@ -139,8 +139,8 @@ class Connection:
         kind, rest = line[:1], line[1:-2]
         if kind == b"-":
             return RedisError(str(rest, "utf-8", "replace"))
-        if kind == b"$" and int(rest) >= 0:
-            return self._reader.read(int(rest) + 2)[:-2]
+        if kind not in b"+:":
+            raise RedisError("the answer is not Redis'; is it another server?")  # nothing we send is answered by more
         return rest
 
     def close(self) -> None:

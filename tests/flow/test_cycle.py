@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,8 +60,8 @@ class Pi:
 
 
 @pytest.fixture
-def pi(tmp_path: Path) -> Iterator[Pi]:
-    yield Pi(tmp_path)
+def pi(tmp_path: Path) -> Pi:
+    return Pi(tmp_path)
 
 
 def traffic(seed: int, count: int = 3000, seconds: float = 7200.0) -> list[Row]:
