@@ -129,15 +129,22 @@ def check(load: Any, as_json: bool) -> int:
 
 @cli.command()
 @click.option("--bind", help="HOST:PORT (INFERENCE_BIND).")
+@click.option(
+    "--reset-password", is_flag=True, help="Forget the administrator's password, print a one-time token, end."
+)
 @click.pass_obj
-def web(load: Any, bind: str | None) -> None:
-    """Serve pages and API with gunicorn."""
+def web(load: Any, bind: str | None, reset_password: bool) -> None:
+    """Serve pages and API with gunicorn, on this machine alone until a password is set."""
     from dataclasses import replace
 
-    from inference.serve import serve
+    from inference.web import serve
 
     settings = load()
-    serve(replace(settings, bind=bind) if bind else settings)
+    if reset_password:
+        token = serve.forget_password(settings)
+        click.echo(f"The password is forgotten. Open /setup with this one-time token: {token}")
+        return
+    serve.serve(replace(settings, bind=bind) if bind else settings)
 
 
 def main() -> None:

@@ -36,6 +36,11 @@ def serve(factory: str, bind: str, state_dir: Path, **options: Any) -> None:
     _Gunicorn(factory, f"{_shown(host)}:{port}", {"state_dir": state_dir, **options}).run()
 
 
+def reset_password(state_dir: Path) -> str:
+    """Forget the administrator's password; returns the one-time token that lets somebody choose a new one."""
+    return Account(state_dir, time.time).reset()
+
+
 def split_bind(bind: str) -> tuple[str, int]:
     """`HOST:PORT` in its two parts; raises ConfigError for anything else."""
     host, separator, port = bind.rpartition(":")

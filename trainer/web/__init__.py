@@ -1,0 +1,1 @@
+"""The trainer's admin pages and API: models, reports, the fleet."""

@@ -1,0 +1,67 @@
+"""The fleet in the words of its page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.web import words
+from trainer.history import Transfer
+from trainer.targets import Target
+from trainer.web.model_words import transfer_words
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """One Pi and one agent on it."""
+
+    name: str
+    address: str
+    groups: str
+    agent: str
+    runs: str
+    state: tuple[str, str, str]
+    note: str
+    last: str
+
+
+def rows(
+    targets: Mapping[str, Target],
+    latest: Mapping[tuple[str, str], Transfer],
+    serving: Mapping[tuple[str, str], str],
+    now: float,
+) -> list[TargetRow]:
+    """The table: every known Pi, and those of the record that are not known (any more)."""
+    names = [*targets, *sorted({name for name, _ in latest} - set(targets))]
+    found = []
+    for name in names:
+        target = targets.get(name)
+        address = target.url if target else "no longer in the list"
+        groups = ", ".join(target.groups) if target else ""
+        agents = sorted(agent for known, agent in latest if known == name)
+        if not agents:
+            found.append(
+                TargetRow(name, address, groups, "", "not known", ("Nothing sent yet", "", "s-off"), "", "never")
+            )
+        for agent in agents:
+            last = latest[name, agent]
+            runs = serving.get((name, agent), "not known")
+            note = last.reason or f"{last.what} of {last.version}"
+            found.append(
+                TargetRow(
+                    name, address, groups, agent, runs, transfer_words(last.state), note, words.moment(last.at, now)
+                )
+            )
+    return found
+
+
+def headline(table: Sequence[TargetRow], newest: Mapping[str, str]) -> str:
+    """The first line: how many run the newest."""
+    names = {row.name for row in table}
+    if not names:
+        return "No Pi is known here yet."
+    current = {row.name for row in table if row.agent and row.runs == newest.get(row.agent)}
+    refused = sorted({row.name for row in table if row.state[1] == "high"})
+    count = words.sentence(words.counted(len(current), "Pi", "Pis")) if current else "None"
+    first = f"{count} of {len(names)} {'runs' if len(current) == 1 else 'run'} the newest model."
+    return f"{first} {', '.join(refused[:3])} turned the last one away." if refused else first

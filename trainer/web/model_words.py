@@ -1,0 +1,255 @@
+"""Models in the words of the list and of a model's own page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from shared.web import charts, words
+from shared.web.bundle_words import BundleWords
+from shared.web.fact import Fact
+from trainer.history import Transfer
+from trainer.registry import ModelEntry
+
+# state of a transfer → its words, class and icon
+TRANSFERS = {
+    "sent": ("Sent, no answer yet", "mid", "s-wait"),
+    "loaded": ("Serves, on probation", "mid", "s-wait"),
+    "good": ("Good", "ok", "s-ok"),
+    "refused": ("Refused", "high", "s-no"),
+    "returned": ("Given back", "high", "s-no"),
+    "failed": ("Failed", "high", "s-no"),
+    "unknown": ("Not known", "mid", "s-wait"),
+}
+ROLES = {"ap": "access points", "station": "stations"}
+FEATURES_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A version as a row of the list."""
+
+    agent: str
+    version: str
+    serial: int
+    active: bool
+    learnt: str
+    learnt_note: str
+    line: str
+    line_note: str
+    made: str
+    made_note: str
+    runs_on: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRow:
+    """What a feature is on normal days."""
+
+    title: str
+    key: str
+    low: str
+    middle: str
+    high: str
+    span: str
+
+
+def transfer_words(state: str) -> tuple[str, str, str]:
+    """Words, class and icon of a transfer's state."""
+    return TRANSFERS.get(state, (words.sentence(state), "", "s-off"))
+
+
+def headline(models: Sequence[ModelEntry], serving: Mapping[tuple[str, str], str], target_count: int) -> str:
+    """The first line of the list."""
+    if not models:
+        return "There is no model yet."
+    newest = models[0]
+    on = [target for (target, agent), version in serving.items() if (agent, version) == (newest.agent, newest.version)]
+    if not target_count:
+        return f"The newest {newest.agent} model is {newest.version}; no Pi is known yet."
+    where = f"runs on {len(on)} of {target_count} Pis" if on else "runs on no Pi yet"
+    return f"The newest {newest.agent} model {where}."
+
+
+def by_agent(
+    models: Iterable[ModelEntry], serving: Mapping[tuple[str, str], str], now: float
+) -> list[tuple[str, list[ModelRow]]]:
+    """The rows of the list, an agent at a time, newest first."""
+    return [
+        (agent, [_row(entry, serving, now) for entry in group])
+        for agent, group in groupby(models, key=lambda e: e.agent)
+    ]
+
+
+def _row(entry: ModelEntry, serving: Mapping[tuple[str, str], str], now: float) -> ModelRow:
+    on = sorted(
+        target for (target, agent), version in serving.items() if (agent, version) == (entry.agent, entry.version)
+    )
+    made = words.version_time(entry.version)
+    return ModelRow(
+        agent=entry.agent, version=entry.version, serial=entry.serial, active=entry.active, learnt=span_learnt(entry.metadata),
+        learnt_note=_hosts_windows(entry.metadata), line=alert_line(entry.metadata), line_note=budget(entry.metadata),
+        made=words.moment(made, now) if made else "", made_note=took(entry.metadata), runs_on=", ".join(on) or "nowhere",
+        fault=entry.fault,
+    )  # fmt: skip
+
+
+def sentence_of(entry: ModelEntry) -> str:
+    """The first line of a model's page."""
+    if entry.fault:
+        return f"{entry.version} is damaged and cannot be shipped."
+    data = _data(entry.metadata)
+    hosts = sum(count for count in _map(data.get("hosts")).values() if isinstance(count, int))
+    of = f" of {words.counted(hosts, 'host')}" if hosts else ""
+    days = _days(data)
+    return (
+        f"{entry.version} learnt from {words.counted(days, 'day')}{of}."
+        if days
+        else f"{entry.version} learnt from {_rows(entry.metadata)}{of}."
+    )
+
+
+def lead_of(entry: ModelEntry, on: Sequence[str]) -> str:
+    """What the first line means."""
+    if entry.fault:
+        return entry.fault
+    data = _data(entry.metadata)
+    left = data.get("left_out_by_guard") or 0
+    said = f"It knows {_windows(entry.metadata)} of normal traffic and alerts above {alert_line(entry.metadata)}."
+    if left:
+        are = "was" if left == 1 else "were"
+        said += f" {words.sentence(words.counted(left, 'window'))} looked like an attack and {are} not learnt."
+    return f"{said} It runs on {', '.join(on)}." if on else f"{said} It runs nowhere yet."
+
+
+def facts(entry: ModelEntry, now: float) -> list[Fact]:
+    """The facts of a model's page."""
+    data, made = _data(entry.metadata), words.version_time(entry.version)
+    unknown = data.get("unknown_share")
+    known = f"{words.percent(1 - unknown)} of the lines understood" if isinstance(unknown, float) else ""
+    return [
+        Fact("Learnt from", _rows(entry.metadata), span_learnt(entry.metadata)),
+        Fact("Windows", _windows(entry.metadata), known),
+        Fact("Alert line", alert_line(entry.metadata), budget(entry.metadata)),
+        Fact("Trained", words.moment(made, now) if made else "not said", took(entry.metadata)),
+        Fact("Bundle", words.size(entry.size_bytes), f"serial {entry.serial}"),
+    ]
+
+
+def ranges(known: BundleWords) -> list[tuple[str, list[RangeRow]]]:
+    """What is normal, by role: the features that vary most first, so that the telling ones stand on top."""
+    found = []
+    for role, features in sorted(known.normal.items()):
+        ranked = sorted(features.items(), key=lambda each: (-(each[1][2] - each[1][0] > 0), each[0]))
+        rows = [
+            RangeRow(words.sentence(known.feature(name)[0]), name, words.amount(low), words.amount(middle), words.amount(high),
+                     charts.span(middle, low, high, middle, alarm=False))
+            for name, (low, middle, high) in ranked
+        ]  # fmt: skip
+        found.append((ROLES.get(role, role), rows))
+    return found
+
+
+def metrics(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What evaluation measured, as terms and figures; empty where nothing was."""
+    measured = _map(_map(metadata.get("evaluation")).get("metrics"))
+    return [
+        (words.sentence(name.replace("_", " ")), words.amount(value))
+        for name, value in measured.items()
+        if isinstance(value, int | float)
+    ]
+
+
+def made_of(entry: ModelEntry) -> list[tuple[str, str]]:
+    """Settings, libraries and hashes, as terms and words."""
+    meta = entry.metadata
+    chosen = ", ".join(f"{name} {value}" for name, value in _map(meta.get("hyperparameters")).items())
+    libraries = ", ".join(f"{name} {version}" for name, version in _map(meta.get("library_versions")).items())
+    memory = meta.get("training_memory_usage")
+    found = [
+        ("Settings", chosen),
+        ("Libraries", libraries),
+        ("Memory at most", words.size(memory) if isinstance(memory, int) else ""),
+        ("Configuration", str(meta.get("config_hash") or "")),
+    ]
+    return [(term, said) for term, said in found if said]
+
+
+def exports(metadata: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """The files it learnt from: name, rows, size, hash."""
+    listed = _map(metadata.get("training_info")).get("exports")
+    rows = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [
+        (
+            str(one.get("name", "")),
+            f"{one.get('rows', 0):,}",
+            words.size(int(one.get("size", 0))),
+            str(one.get("sha256", "")),
+        )
+        for one in rows
+    ]
+
+
+def span_learnt(metadata: Mapping[str, Any]) -> str:
+    """How long a time it learnt from: "7 days, 26,240 rows"."""
+    days = _days(_data(metadata))
+    return f"{words.figure(days, 'day')}, {_rows(metadata)}" if days else _rows(metadata)
+
+
+def alert_line(metadata: Mapping[str, Any]) -> str:
+    """The alert line as a rarity."""
+    return words.rarity(_map(metadata.get("thresholds")).get("rarity"))
+
+
+def budget(metadata: Mapping[str, Any]) -> str:
+    """What the alert line was chosen for."""
+    wanted = _map(metadata.get("thresholds")).get("alert_budget")
+    return f"for {words.amount(wanted)} incidents a week and host" if isinstance(wanted, int | float) else ""
+
+
+def took(metadata: Mapping[str, Any]) -> str:
+    """How long training took."""
+    seconds = metadata.get("training_duration")
+    return f"took {words.lasted(seconds)}" if isinstance(seconds, int | float) else ""
+
+
+def transfers(rows: Iterable[Transfer], now: float) -> list[tuple[Transfer, str, tuple[str, str, str]]]:
+    """Transfers with their time and state in words."""
+    return [(row, words.moment(row.at, now), transfer_words(row.state)) for row in rows]
+
+
+def _rows(metadata: Mapping[str, Any]) -> str:
+    count = metadata.get("training_log_count")
+    return words.figure(count, "row") if isinstance(count, int) else "rows not said"
+
+
+def _windows(metadata: Mapping[str, Any]) -> str:
+    total = _map(metadata.get("windows")).get("total")
+    return words.figure(total, "window") if isinstance(total, int) else "windows not said"
+
+
+def _hosts_windows(metadata: Mapping[str, Any]) -> str:
+    hosts = sum(count for count in _map(_data(metadata).get("hosts")).values() if isinstance(count, int))
+    return f"{words.figure(hosts, 'host')}, {_windows(metadata)}" if hosts else _windows(metadata)
+
+
+def _data(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _map(_map(metadata.get("training_info")).get("data_info"))
+
+
+def _days(data: Mapping[str, Any]) -> int:
+    try:
+        first, last = (
+            datetime.fromisoformat(str(data[key]).replace("Z", "+00:00")).timestamp() for key in ("first", "last")
+        )
+    except (KeyError, ValueError):
+        return 0
+    return max(1, round((last - first) / words.DAY_S)) if last > first else 0
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
