@@ -18,7 +18,7 @@ import click
 from shared.agent import BUILTIN, AgentSpec, load_agents
 from shared.clean import clean, clean_csv
 from shared.errors import ConfigError, ExportError
-from shared.frame import BadRow, open_export
+from shared.frame import BadRow, open_export, parse_time
 from shared.values import Row, iso
 from trainer.config import Settings
 from trainer.progress import shown_progress
@@ -56,6 +56,63 @@ class BadRows:
         if self.first is not None:
             first = f"line {self.first.line}: {self.first.reason} {self.first.detail}"
             logger.warning("rows passed over count=%d first=%s", self.count, clean(first.strip()))
+
+
+def moment(option: str, text: str | None) -> float | None:
+    """The time that an option names, in seconds since the epoch.
+
+    Raises:
+        ConfigError: it is no time.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{option} {text!r}: {error}; write a date like 2026-03-01 or 2026-03-01T12:00:00Z"
+        ) from error
+
+
+@click.command()
+@click.option("--dsn", help="postgresql://user@host/database; else TRAINING_DATABASE_URL. A read-only login is enough.")
+@click.option("--output-file", type=EXPORT_FILE, required=True, help="File to write; gzip when its name ends in .gz.")
+@click.option(
+    "--start-date", help="First moment (ISO 8601, UTC unless it has a zone); default: 30 days before the end."
+)
+@click.option("--end-date", help="First moment that is left out; default: now.")
+@click.option("--programs", help="Programs to keep, separated by commas; default: all.")
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json", "jsonl"]), help="Default: by the file's name, else csv."
+)
+@click.option("--table", default="log_entries", show_default=True, help="Table or view, perhaps with its schema.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@click.pass_obj
+def export(
+    settings: Settings,
+    dsn: str | None,
+    output_file: Path,
+    start_date: str | None,
+    end_date: str | None,
+    programs: str | None,
+    form: str | None,
+    table: str,
+    as_json: bool,
+) -> None:
+    """Write log rows of a PostgreSQL table to a file, for `validate` and `train`."""
+    from trainer.export import export as carry
+
+    source = dsn or settings.database_url
+    if source is None:
+        raise ConfigError("export: no database is named; give --dsn, or set TRAINING_DATABASE_URL")
+    wanted = tuple(name.strip() for name in (programs or "").split(",") if name.strip())
+    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
+    with shown_progress() as progress:
+        report = carry(source, output_file, start, end, wanted, form, table, progress=progress)
+    if as_json:
+        click.echo(json.dumps(report.as_json()))
+    else:
+        click.echo(f"{report.rows:,} rows of {iso(report.start)} to {iso(report.end)}: {clean(str(output_file))}")
 
 
 @click.command()

@@ -11,10 +11,8 @@ import click
 
 from shared import layout
 from shared.clean import clean
-from shared.errors import ConfigError
-from shared.frame import parse_time
 from shared.logs import setup_logging
-from trainer.cli_data import find_agent
+from trainer.cli_data import find_agent, moment
 from trainer.config import Settings
 from trainer.facts import TrainFacts
 from trainer.keys import SigningKey, ensure_key
@@ -60,7 +58,7 @@ def train(
     _log_as_configured(settings, config)
     for warning in for_agent(config, spec).warnings:
         logger.warning("%s", warning)
-    start, end = _moment("--start-date", start_date), _moment("--end-date", end_date)
+    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
     key = ensure_key(settings.state_dir, settings.signing_key)
     episodes = read_labels(labels) if labels else ()
 
@@ -127,14 +125,3 @@ def _log_as_configured(settings: Settings, config: TrainConfig) -> None:
         backups=wanted.backup_count,
         form=wanted.format,
     )
-
-
-def _moment(option: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise ConfigError(
-            f"{option} {text!r}: {error}; write a date like 2026-03-01 or 2026-03-01T12:00:00Z"
-        ) from error
