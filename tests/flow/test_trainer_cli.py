@@ -8,13 +8,16 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from shared import bundle
+from tests.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT = ROOT / "examples" / "wifi-train.csv.gz"
@@ -75,6 +78,56 @@ LINES = [
     ("2026-03-03T00:06:00Z", "ap1", HOSTAPD, "wlan0: STA 02:00:00:00:00:01 IEEE 802.11: disassociated"),
     ("2026-03-03T00:06:01Z", "ap1", HOSTAPD, "a line that nobody knows \x1b[2J"),
 ]
+
+
+# --- export and validate ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> str:
+    """A log table with the small log in it; the DSN."""
+    dsn = postgres.create_database()
+    with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE log_entries (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, timestamp timestamptz, "
+            "host text, program text, pid text, severity smallint, message text)"
+        )
+        for row in LINES:
+            cursor.execute("INSERT INTO log_entries (timestamp, host, program, message) VALUES (%s, %s, %s, %s)", row)
+    return dsn
+
+
+def test_an_export_of_a_real_database_can_be_read_again(trainer: Trainer, database: str) -> None:
+    told = trainer.json(
+        "export", "--output-file", "out.csv.gz", "--start-date", "2026-03-03", "--end-date", "2026-03-04", "--json",
+        TRAINING_DATABASE_URL=database,
+    )  # fmt: skip
+    assert (told["rows"], told["format"], told["start"]) == (4, "csv", "2026-03-03T00:00:00Z")
+    events = trainer.run("events", "out.csv.gz", "--json").stdout.splitlines()
+    assert len(events) == 4
+    report = trainer.run("validate", "out.csv.gz", "--json")
+    assert isinstance(json.loads(report.stdout), dict), report.stderr
+
+
+def test_programs_and_dates_choose_the_rows(trainer: Trainer, database: str) -> None:
+    arguments = ["--dsn", database, "--start-date", "2026-03-03T00:05:00Z", "--end-date", "2026-03-03T00:06:01Z"]
+    done = trainer.run("export", *arguments, "--programs", "hostapd, sshd", "--output-file", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 rows of 2026-03-03T00:05:00Z to 2026-03-03T00:06:01Z")
+    assert len((trainer.folder / "out.jsonl").read_text().splitlines()) == 1
+
+
+def test_without_a_database_named_export_is_a_usage_error(trainer: Trainer) -> None:
+    done = trainer.run("export", "--output-file", "out.csv")
+    assert done.returncode == 2
+    assert "--dsn" in done.stderr
+
+
+def test_a_database_that_does_not_answer_is_unknown_and_its_password_is_not_shown(trainer: Trainer) -> None:
+    done = trainer.run("export", "--dsn", "postgresql://me:hunter2@127.0.0.1:1/logs", "--output-file", "out.csv")
+    assert done.returncode == 3
+    assert "hunter2" not in done.stderr
+    assert list(trainer.folder.glob("*out*")) == []
 
 
 # --- events and features ----------------------------------------------------------------------------------------
