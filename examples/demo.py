@@ -29,21 +29,19 @@ from shared.clean import clean
 from shared.values import iso
 from tests.sshd_server import SshdServer
 
-FOLDER = PROJECT / ".demo"
 
-
-def main() -> int:
-    """Run the story; 0 when every step came out as it should."""
+def main(folder: Path) -> int:
+    """Run the story in a folder of its own; 0 when every step came out as it should."""
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     with contextlib.ExitStack() as stack:
         try:
-            server = sftp_server(_made(FOLDER / "sftp"))
+            server = sftp_server(_made(folder / "sftp"))
             stack.callback(server.close)
             server.start()
-            trainer = laptop(FOLDER / "laptop")
-            watcher = pi(FOLDER / "pi", server.inbox)
+            trainer = laptop(folder / "laptop")
+            watcher = pi(folder / "pi", server.inbox)
             stack.callback(trainer.close)
             stack.callback(watcher.close)
             found, feed = tell_story(trainer, watcher, server)
@@ -181,7 +179,7 @@ def show_pages(trainer: Program, watcher: Program) -> None:
     for program, command, setting in ((trainer, "serve", "TRAINING_BIND"), (watcher, "web", "INFERENCE_BIND")):
         address = program.settings[setting]
         program.wait_for(partial(_answers, address), f"the page on {address}")
-        say("page", f"{program.name:<16} http://{address}{_setup_path(program.log(command))}")
+        say("page", f"{program.name:<16} http://{address}/{_token(program.log(command))}")
 
 
 def say(step: str, words: str) -> None:
@@ -208,10 +206,10 @@ def _answers(address: str) -> bool:
         return bool(answer.status == 200)
 
 
-def _setup_path(log: Path) -> str:
-    """The one-time address at which the password is set, as the service logged it; empty where it did not."""
-    found = re.search(r"http://\S+?(/setup\S*)", log.read_text())
-    return found.group(1) if found else ""
+def _token(log: Path) -> str:
+    """The one-time token with which the password is set, as the service logged it; empty where it did not."""
+    found = re.search(r"token=(\S+)", log.read_text())
+    return f"  (one-time token {found.group(1)})" if found else ""
 
 
 def _made(folder: Path) -> Path:
@@ -220,4 +218,4 @@ def _made(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / ".demo"))

@@ -26,7 +26,7 @@ Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder}/host_key
 PidFile {folder}/sshd.pid
-AuthorizedKeysFile {folder}/authorized_keys
+AuthorizedKeysFile {keys}
 StrictModes no
 UsePAM {pam}
 PasswordAuthentication no
@@ -39,12 +39,14 @@ Subsystem sftp internal-sftp
 CHROOT = "Match User {user}\n  ChrootDirectory /run/sftp-root\n  ForceCommand internal-sftp\n"
 NO_CHROOT = "ForceCommand internal-sftp -d {root}\n"
 
-# One more user, an empty /run and the chroot, all of it visible to this sshd only.
+# One more user, an empty /run and the chroot, all of it visible to this sshd only. The keys are copied because sshd reads
+# them as that user, who may not be let into the folder they are in.
 NAMESPACE = """\
 set -e
 for file in passwd group; do cat /etc/$file "$1/$file.more" > "$1/$file"; mount --bind "$1/$file" /etc/$file; done
 mount -t tmpfs -o mode=755 none /run
 mkdir -m 755 /run/sshd /run/sftp-root
+install -m 644 "$1/authorized_keys" /run/authorized_keys
 mount --bind "$1/root" /run/sftp-root
 exec "$2" -D -e -f "$1/sshd_config"
 """
@@ -131,7 +133,8 @@ class SshdServer(Server):
 
     def _write_config(self) -> None:
         pam = "yes" if self.user == "nobody" else "no"  # without PAM the account of `nobody` counts as locked
-        text = CONFIG.format(port=self.port, folder=self.folder, pam=pam)
+        keys = "/run/authorized_keys" if self.mode == "chroot" else self.folder / "authorized_keys"
+        text = CONFIG.format(port=self.port, folder=self.folder, keys=keys, pam=pam)
         release = [int(part) for part in re.findall(r"\d+", self.part.version)[:2]]
         if release >= [9, 8]:
             text += "PerSourcePenalties no\n"  # one test's wrong key must not lock the next test out
