@@ -107,8 +107,7 @@ def run_cycle(
         report.drained = batch.drained
         until = judges.until_drained(head.now) if batch.drained else judges.until_behind(batch.rows, head.now)
         verdicts = _close(judges, until, report)
-        standing.incidents.settle(judges.closed())
-        new = state.commit(batch.cursor, verdicts, judges.memories(), standing.incidents, now())
+        new = state.commit(batch.cursor, verdicts, judges.memories(), standing.incidents, judges.closed(), now())
         _count(report, batch, head, new)
         beat()
     report.late = judges.take_late()

@@ -101,7 +101,7 @@ class Incidents:
         self._open[place] = incident
         return incident
 
-    def settle(self, until: dict[str, float]) -> None:
+    def settle(self, until: Mapping[str, float]) -> None:
         """End the incidents that nothing can join any more: `until` is the time up to which each agent has judged."""
         for place, incident in list(self._open.items()):
             if until.get(incident.agent, 0.0) - incident.ended > MERGE_GAP_S:

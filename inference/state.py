@@ -172,13 +172,18 @@ class State:
         verdicts: Iterable[Verdict],
         memories: Mapping[str, Mapping[str, Any]],
         incidents: Incidents,
+        closed: Mapping[str, float],
         scored_at: float,
     ) -> list[Verdict]:
         """Save one cycle in one transaction; returns the verdicts that were new, with their incident's key.
 
-        A window that already has a verdict keeps it: closed windows are never scored again.
+        A window that already has a verdict keeps it: closed windows are never scored again. `closed` says up to when
+        each agent has judged: incidents that nothing can join any more end.
         """
-        todo, ended = list(verdicts), incidents.take_ended()
+        todo = list(verdicts)
+        if not todo:
+            incidents.settle(closed)
+        ended = incidents.take_ended()
         small = {("cursor", "logs"): cursor.to_json()}
         small |= {("memory", agent): json.dumps(memory, separators=(",", ":")) for agent, memory in memories.items()}
         changed = {key: value for key, value in small.items() if self._saved.get(key) != value}
@@ -187,6 +192,7 @@ class State:
         self._saved = {}
         with transaction(self.db) as db:
             new = _save_verdicts(db, todo, incidents, scored_at)
+            incidents.settle(closed)
             for each in [*ended, *incidents.take_ended()]:
                 db.execute("UPDATE incidents SET state = 'ended' WHERE key = ?", (each.key,))
             for (table, key), value in changed.items():

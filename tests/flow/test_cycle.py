@@ -213,6 +213,15 @@ def test_incidents_go_on_over_a_restart(pi: Pi) -> None:
     assert read.incidents(pi.db)[0].state == "ended"
 
 
+def test_a_backlog_merges_incidents_as_a_live_log_does(pi: Pi) -> None:
+    for window in (0, 6):  # 25 minutes between them, judged in one go
+        pi.write(*[(window * 20 + n + 1, START + window * 300 + n, "ap1", "hostapd", "", 6, "x") for n in range(15)])
+    pi.now = START + 86_400
+    pi.cycle()
+    (incident,) = read.incidents(pi.db)
+    assert (incident.windows, incident.state) == (2, "ended")
+
+
 def test_an_agent_whose_first_model_comes_later_begins_there(pi: Pi) -> None:
     rows = traffic(8, 2000, 3600)
     pi.write(*[row for row in rows if row[1] < START + 1700])
