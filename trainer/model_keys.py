@@ -37,7 +37,7 @@ NO_EFFECT = {
     "storage.keep_last_n_versions": _KEEPS_ALL,
     "storage.retention_days": _KEEPS_ALL,
     "storage.backup_enabled": "a finished version is never written again; copy the models folder as you copy others",
-    "evaluation.metrics": "all of them are worked out whenever there are labels",
+    "evaluation.metrics": "whatever can be measured is measured; evaluation.thresholds says what is expected of it",
     "database.table_name": _FROM_FILE,
     "database.wifi_programs": "the agent file names the programs",
     "database.batch_size": _FROM_FILE,

@@ -29,7 +29,6 @@ from trainer.table import RoleTable, scored_columns
 
 DAY_S = 86_400
 WEEK_S = 7 * DAY_S
-MOST_FOLDS = 14
 DEFAULT_BUDGET = 0.15
 
 
@@ -100,7 +99,7 @@ def _out_of_fold(
     salt: str,
 ) -> OutOfFold:
     """Scores of each block by a model of the others; blocks are joined where there are very many days."""
-    folds = _folds(blocks)
+    folds = _folds(blocks, config.training.cross_validation_folds)
     scores = np.empty(len(table))
     if len(np.unique(folds)) < 2 or not config.evaluation.cross_validation:
         scores[:] = whole.forest.score(whole.spread_units(table, salt)) + ONE_BLOCK_PENALTY
@@ -114,9 +113,9 @@ def _out_of_fold(
     return OutOfFold(table.hosts, table.index, scores)
 
 
-def _folds(blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _folds(blocks: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
     distinct, number = np.unique(blocks, return_inverse=True)
-    folds: npt.NDArray[np.int64] = number if len(distinct) <= MOST_FOLDS else number * MOST_FOLDS // len(distinct)
+    folds: npt.NDArray[np.int64] = number if len(distinct) <= most else number * most // len(distinct)
     return folds
 
 
