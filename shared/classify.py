@@ -15,7 +15,7 @@ from shared.model import Model
 from shared.rules import Facts, Hit
 from shared.scale import Floats, Scale, both_views
 from shared.silence import Silence
-from shared.values import Moved, Verdict
+from shared.values import Line, Moved, Verdict
 
 MOST_MOVED = 6
 LEADS = 4  # features that may give an anomaly its name when no rule holds
@@ -90,7 +90,7 @@ class Classifier:
             explanation=self._explain(one) if anomalous else (),
             model_version=self.model.version,
             found_by="+".join(name for name, found in (("model", by_model), ("rule", by_rule)) if found),
-            lines=window.samples if anomalous else (),
+            lines=tuple(Line(time, cell.program, text) for time, cell, text in window.samples) if anomalous else (),
         )
 
     def _values(self, window: Window) -> dict[str, float | None]:

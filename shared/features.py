@@ -11,29 +11,30 @@ open panes and the last half hour of summaries are in memory, however long the e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from shared.agent import UNKNOWN, AgentSpec
 from shared.events import EventParser
-from shared.formula import FormulaError
-from shared.panes import MAX_CELLS, MAX_ORDERED, MAX_SAMPLES, Cell, Pane, View
+from shared.formula import Evaluate, FormulaError
+from shared.panes import MAX_CELLS, MAX_ORDERED, MAX_SAMPLES, Cell, Pane, Trail, View
 from shared.reference import NOTHING_KNOWN, Known
 from shared.rules import names_in_rules
-from shared.values import Line, Row
+from shared.values import Row
 from shared.vocabulary import Formula, Lexicon, compile_formula
 
 CACHE_SIZE = 20_000  # different messages whose parse is remembered
 ANY_ROLE = "any"  # the role of hosts of an agent that tells none apart
 SKIP, AGAIN = -2, -1  # slots of rows that are not counted, and of "last message repeated"
+MAX_PLANS = 4_096  # sets of events whose plan is remembered
 MAX_REPEAT = 10_000  # "repeated N times" is believed up to here
 
-_Plan = tuple[list[float], list[tuple[int, Formula]], list[float], list[int], list[tuple[int, Formula]]]
+_Work = list[tuple[int, Evaluate]]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """One host's rows of one span [start, end) as numbers. `short` and `long` follow `FeatureTable.names`."""
 
     host: str
@@ -41,14 +42,31 @@ class Window:
     end: float
     role: str
     rows: int
-    short: tuple[float, ...]
-    long: tuple[float, ...]
+    short: Sequence[float]
+    long: Sequence[float]
     panes: int  # how many panes the long view could look at
     sampled: bool
-    samples: tuple[Line, ...]
+    samples: Sequence[tuple[float, Cell, str]]  # (time, parsed, message): the first of each different message
     first: float  # time of the first and the last row
     last: float
     present: Mapping[str, float]  # device -> when it was last seen to be there, -inf where it was seen to leave
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to compute where certain events and roles occur, by position: now, summed over panes, and from merged counts.
+
+    `spans` are those of the merged that depend on where the trailing view starts. `template` holds the values of all
+    features that are not computed; `mixed`: rows of several roles.
+    """
+
+    template: list[float]
+    short: _Work
+    copies: list[tuple[int, int]]
+    added: list[int]
+    merged: _Work
+    spans: _Work
+    mixed: bool
 
 
 class FeatureTable:
@@ -56,7 +74,7 @@ class FeatureTable:
 
     def __init__(self, spec: AgentSpec) -> None:
         self.spec = spec
-        self.lexicon = Lexicon([event.name for event in spec.events])
+        self.lexicon = Lexicon(spec)
         self.names = tuple(feature.name for feature in spec.features)
         self.formulas = tuple(self._compile(feature.name, feature.formula) for feature in spec.features)
         self.roles = spec.role_names or (ANY_ROLE,)
@@ -65,23 +83,28 @@ class FeatureTable:
             *(formula.ordered for formula in self.formulas)
         )
         self.by = tuple(sorted(frozenset().union(*(formula.by for formula in self.formulas))))
-        self._masks = [self._mask(formula) for formula in self.formulas]
         used = names_in_rules(spec)
         self._long = {i for i, feature in enumerate(spec.features) if feature.scored or feature.name in used}
+        self.long_by = tuple(sorted(frozenset().union(*(self.formulas[i].by for i in self._long))))
         self.reordered = [self.names[i] for i in sorted(self._long) if self.formulas[i].needs_order]
-        self._absent = {
-            role: [i for i, feature in enumerate(spec.features) if feature.role not in ("any", role)]
-            for role in self.roles
-        }
+        self._masks = [self._mask(formula) for formula in self.formulas]
+        self._role_bits = {role: 1 << (len(self.lexicon.events) + n) for n, role in enumerate(self.roles)}
+        self._timed = [i for i, formula in enumerate(self.formulas) if formula.needs.timed]
+        self._first_of = {feature.formula: i for i, feature in reversed(list(enumerate(spec.features)))}
         self._plans: dict[int, _Plan] = {}
+        self._clock: tuple[float, list[tuple[int, float]]] = (-math.inf, [])
 
-    def watch(self) -> tuple[str, list[list[int]], list[list[int]]] | None:
+    def watch(self) -> tuple[str, frozenset[int], frozenset[int]] | None:
         """(key field, slots of joining, slots of leaving) of the agent's `silence` section."""
         silence = self.spec.silence
         if silence is None:
             return None
-        joined, left = ([self.lexicon.slots(name) for name in names] for names in (silence.joined, silence.left))
-        return silence.key, joined, left
+        joined = frozenset(slot for name in silence.joined for slot in self.lexicon.slots(name))
+        return silence.key, joined, frozenset(slot for name in silence.left for slot in self.lexicon.slots(name))
+
+    def role_bits(self, roles: list[int]) -> int:
+        """The bits of the roles that rows were written in."""
+        return sum([bit for bit, rows in zip(self._role_bits.values(), roles, strict=False) if rows])
 
     def _compile(self, name: str, text: str) -> Formula:
         try:
@@ -93,62 +116,97 @@ class FeatureTable:
         return -1 if formula.events is None else sum(self.lexicon.bits[event] for event in formula.events)
 
     def _plan(self, mask: int) -> _Plan:
-        """(values where nothing happens, formulas to evaluate) for a pane; the same for the trailing view."""
+        """The plan for the events and roles of `mask`; few masks occur, so they are remembered."""
         plan = self._plans.get(mask)
         if plan is None:
-            empty = [formula.empty for formula in self.formulas]
-            active = [i for i, need in enumerate(self._masks) if need == -1 or need & mask]
-            short = [(i, self.formulas[i]) for i in active]
-            added = [i for i in active if i in self._long and self.formulas[i].additive]
-            merged = [(i, self.formulas[i]) for i in active if i in self._long and not self.formulas[i].additive]
-            if len(self._plans) > 4096:
+            if len(self._plans) > MAX_PLANS:
                 self._plans.clear()
-            plan = self._plans[mask] = (empty, short, empty, added, merged)
+            plan = self._plans[mask] = self._make_plan(mask)
         return plan
 
+    def _make_plan(self, mask: int) -> _Plan:
+        roles = {role for role, bit in self._role_bits.items() if mask & bit} or {self.roles[0]}
+        features = self.spec.features
+        here = [feature.role == ANY_ROLE or feature.role in roles for feature in features]
+        active = [
+            i
+            for i, need in enumerate(self._masks)
+            if here[i] and (need == -1 or need & mask) and not self.formulas[i].needs.timed
+        ]
+        long = [i for i in active if i in self._long]
+        origin = {i: self._first_of[features[i].formula] for i in active}
+        copies = [(i, first) for i, first in origin.items() if first != i and first in origin]
+        copied = {i for i, _ in copies}
+        return _Plan(
+            [formula.empty if at_home else math.nan for formula, at_home in zip(self.formulas, here, strict=True)],
+            [(i, self.formulas[i].evaluate) for i in active if i not in copied],
+            copies,
+            [i for i in long if self.formulas[i].additive],
+            [(i, self.formulas[i].evaluate) for i in long if not self.formulas[i].additive],
+            [(i, self.formulas[i].evaluate) for i in long if self.formulas[i].needs.spans],
+            len(roles) > 1,
+        )
+
     def short(self, view: View) -> list[float]:
-        """Every feature over one pane, roles not yet told apart; NaN where it cannot be known."""
-        empty, active, _, _, _ = self._plan(view.last.mask)
-        values = empty.copy()
-        for i, formula in active:
-            values[i] = formula.evaluate(view)
+        """Every feature over one pane; NaN where it cannot be known."""
+        plan = self._plan(view.last.mask)
+        values = plan.template.copy()
+        for i, evaluate in plan.short:
+            values[i] = evaluate(view)
+        for i, first in plan.copies:
+            values[i] = values[first]
+        for i, value in self._clock_values(view):
+            values[i] = value
+        return values
+
+    def _clock_values(self, view: View) -> list[tuple[int, float]]:
+        """The features that only the window's start decides: the same for all hosts."""
+        start, values = self._clock
+        if start != view.last.start:
+            values = [(i, self.formulas[i].evaluate(view)) for i in self._timed]
+            self._clock = view.last.start, values
         return values
 
     def long(self, view: View) -> list[float]:
         """Scored features and those of rules over all panes of the view: sums where exact, else from merged counts."""
         if len(view.panes) == 1:
             values = view.last.values.copy()
-            for i, formula in self._plan(view.last.mask)[4]:
-                if formula.spans:
-                    values[i] = formula.evaluate(view)
+            for i, evaluate in self._plan(view.last.mask).spans:
+                values[i] = evaluate(view)
             return values
         mask = 0
         for pane in view.panes:
             mask |= pane.mask
-        _, _, empty, added, merged = self._plan(mask)
-        values = empty.copy()
-        panes = [pane.values for pane in view.panes]
-        for i in added:
-            values[i] = sum(pane[i] for pane in panes)
-        for i, formula in merged:
-            values[i] = formula.evaluate(view)
+        plan = self._plan(mask)
+        values = plan.template.copy()
+        vectors = [pane.values for pane in view.panes]
+        if plan.mixed:  # a pane without rows of a role misses that role's features
+            vectors = [[0.0 if value != value else value for value in vector] for vector in vectors]
+        for i in plan.added:
+            values[i] = sum([vector[i] for vector in vectors])
+        for i, evaluate in plan.merged:
+            values[i] = evaluate(view)
         return values
 
-    def of_role(self, values: list[float], role: str) -> tuple[float, ...]:
-        """The values with the other roles' features missing."""
-        for i in self._absent[role]:
-            values[i] = math.nan
-        return tuple(values)
+    def of_role(self, values: list[float], role: str, mask: int) -> list[float]:
+        """The values with other roles' features missing; `mask` tells the roles that they were computed for."""
+        if self._plan(mask).mixed or not mask & self._role_bits[role]:
+            return [
+                value if feature.role in (ANY_ROLE, role) else math.nan
+                for value, feature in zip(values, self.spec.features, strict=True)
+            ]
+        return values
 
 
 class _Host:
     """The open panes of one host, and the closed ones that the trailing view still needs."""
 
-    __slots__ = ("last_cell", "open", "past")
+    __slots__ = ("current", "last_cell", "open", "trail")
 
-    def __init__(self) -> None:
+    def __init__(self, by: Iterable[str]) -> None:
         self.open: dict[int, Pane] = {}
-        self.past: list[tuple[int, Pane]] = []
+        self.current: Pane | None = None  # the open pane of the last row
+        self.trail = Trail(by)
         self.last_cell: Cell | None = None
 
 
@@ -176,6 +234,7 @@ class FeatureExtractor:
         self._role_of = {program: index for index, role in enumerate(spec.roles) for program in role.programs}
         self._zone = ZoneInfo(spec.timezone)
         self._watch = self.table.watch()
+        self._watch_role = spec.silence.role if spec.silence else None
 
     def add(self, row: Row) -> None:
         """Fold one row into its pane."""
@@ -188,7 +247,7 @@ class FeatureExtractor:
             return
         host = self._hosts.get(name)
         if host is None:
-            host = self._hosts[name] = _Host()
+            host = self._hosts[name] = _Host(self.table.long_by)
         self.rows += 1
         weight = cell.repeat
         if cell.again:
@@ -196,13 +255,11 @@ class FeatureExtractor:
                 return
             weight, cell = cell.again, host.last_cell
         host.last_cell = cell
-        index = int(time // self._span)
-        pane = host.open.get(index)
-        if pane is None:
-            if (index + 1) * self._span <= self.closed_until:
-                self.late += 1
+        pane = host.current
+        if pane is None or not pane.start <= time < pane.end:
+            pane = self._pane(host, time)
+            if pane is None:
                 return
-            pane = host.open[index] = Pane(index * self._span, (index + 1) * self._span, time)
         pane.rows += weight
         gap = time - pane.last
         if gap > pane.gap:
@@ -211,11 +268,26 @@ class FeatureExtractor:
         cells = pane.cells
         count = cells.get(cell)
         if count is None:
-            cell = self._remember(pane, cell, time, message)
-            count = cells.get(cell, 0)
-        cells[cell] = count + weight
+            if len(pane.samples) < MAX_SAMPLES:
+                pane.samples.append((time, cell, message))
+            if len(cells) >= MAX_CELLS:
+                cell = self._without_fields(pane, cell)
+                count = cells.get(cell)
+        cells[cell] = weight if count is None else count + weight
         if cell.ordered and len(pane.ordered) < MAX_ORDERED:
             pane.ordered.append((time, cell))
+
+    def _pane(self, host: _Host, time: float) -> Pane | None:
+        """The open pane of a moment, made when it is the first; None where it has been closed."""
+        index = int(time // self._span)
+        pane = host.open.get(index)
+        if pane is None:
+            if (index + 1) * self._span <= self.closed_until:
+                self.late += 1
+                return None
+            pane = host.open[index] = Pane(index * self._span, (index + 1) * self._span, time)
+        host.current = pane
+        return pane
 
     def _parse(self, key: tuple[str, int, str]) -> Cell:
         program, severity, message = key
@@ -236,6 +308,7 @@ class FeatureExtractor:
             program,
             severity,
             parsed.event in self.table.ordered,
+            tuple([fields.get(field) for field in self.table.by]),
             min(parsed.repeat, MAX_REPEAT),
             min(parsed.again, MAX_REPEAT),
         )
@@ -244,19 +317,16 @@ class FeatureExtractor:
         self._cells[key] = cell
         return cell
 
-    def _remember(self, pane: Pane, cell: Cell, time: float, message: str) -> Cell:
-        """A message that the pane has not seen: kept as a sample, or counted for its event only once there are too many."""
-        if len(pane.samples) < MAX_SAMPLES:
-            pane.samples.append((time, cell, message))
-        if len(pane.cells) < MAX_CELLS:
-            return cell
+    def _without_fields(self, pane: Pane, cell: Cell) -> Cell:
+        """A stand-in that counts for its event only: the pane has seen too many different messages."""
         pane.sampled = True
         key = (cell.slot, cell.program, cell.severity)
         bare = self._bare.get(key)
         if bare is None:
             bare = self._bare[key] = Cell(
-                cell.slot, cell.event, cell.mask, {}, cell.role, cell.program, cell.severity, cell.ordered
-            )
+                cell.slot, cell.event, cell.mask, {}, cell.role, cell.program, cell.severity, cell.ordered,
+                (None,) * len(self.table.by),
+            )  # fmt: skip
         return bare
 
     def close(self, until: float) -> list[Window]:
@@ -273,16 +343,20 @@ class FeatureExtractor:
     def _close(self, name: str, index: int) -> Window:
         host = self._hosts[name]
         pane = host.open.pop(index)
+        if host.current is pane:
+            host.current = None
         pane.seal(self.table.by, len(self.table.roles) + 1)
-        oldest = index - self.spec.long_windows
-        host.past = [(i, past) for i, past in host.past if oldest < i < index]
-        host.past.append((index, pane))
-        panes = [past for _, past in host.past]
-        start = (oldest + 1) * self._span
-        pane.values = self.table.short(View([pane], pane.start, name, self.known, self._zone))
-        long = self.table.long(View(panes, start, name, self.known, self._zone))
+        pane.mask |= self.table.role_bits(pane.roles)
+        start = (index + 1 - self.spec.long_windows) * self._span
+        host.trail.push(pane, start)
+        pane.values = self.table.short(View(pane, pane.start, name, self.known, self._zone))
+        long = self.table.long(View(host.trail, start, name, self.known, self._zone))
+        panes = host.trail.panes
         role = self._role(panes)
-        present = self._presence(pane)
+        mask = pane.mask
+        for past in panes:
+            mask |= past.mask
+        present = self._presence(pane) if self._watch is not None and role == self._watch_role else {}
         pane.ordered = []
         return Window(
             name,
@@ -290,11 +364,11 @@ class FeatureExtractor:
             pane.end,
             role,
             pane.rows,
-            self.table.of_role(pane.values.copy(), role),
-            self.table.of_role(long, role),
+            self.table.of_role(pane.values, role, pane.mask),
+            self.table.of_role(long, role, mask),
             len(panes),
             pane.sampled,
-            tuple(Line(time, cell.program, message) for time, cell, message in pane.samples),
+            pane.samples,
             pane.first,
             pane.last,
             present,
@@ -310,15 +384,17 @@ class FeatureExtractor:
             who = cell.fields.get(key)
             if who is None:
                 continue
-            if any(cell.slot in slots for slots in joined):
+            if cell.slot in joined:
                 found[who] = time
-            elif any(cell.slot in slots for slots in left):
+            elif cell.slot in left:
                 found[who] = -math.inf
         return found
 
     def _role(self, panes: list[Pane]) -> str:
         """The role that wrote most of the half hour's rows; the first of the agent's roles wins a tie."""
-        totals = [sum(pane.roles[i] for pane in panes) for i in range(len(self.table.roles))]
+        if len(self.table.roles) == 1:
+            return self.table.roles[0]
+        totals = [sum([pane.roles[i] for pane in panes]) for i in range(len(self.table.roles))]
         return self.table.roles[totals.index(max(totals))]
 
     def open_since(self) -> float:
@@ -327,7 +403,9 @@ class FeatureExtractor:
 
     def forget(self, before: float) -> None:
         """Drop hosts that have had no pane since `before` (s): their trailing view is empty by now."""
-        gone = [n for n, h in self._hosts.items() if not h.open and (not h.past or h.past[-1][1].end <= before)]
+        gone = [
+            n for n, h in self._hosts.items() if not h.open and (not h.trail.panes or h.trail.panes[-1].end <= before)
+        ]
         for name in gone:
             del self._hosts[name]
 

@@ -19,7 +19,7 @@ Counts = dict[int, int]  # slot of (event, kind) -> rows
 class Cell:
     """A parsed message. Equal messages share one cell, so it is compared and hashed by identity."""
 
-    __slots__ = ("again", "event", "fields", "mask", "ordered", "program", "repeat", "role", "severity", "slot")
+    __slots__ = ("again", "event", "fields", "keys", "mask", "ordered", "program", "repeat", "role", "severity", "slot")
 
     def __init__(
         self,
@@ -31,11 +31,13 @@ class Cell:
         program: str,
         severity: int,
         ordered: bool,
+        keys: tuple[str | None, ...],
         repeat: int = 1,
         again: int = 0,
     ) -> None:
         self.slot, self.event, self.mask, self.fields = slot, event, mask, fields
         self.role, self.program, self.severity, self.ordered = role, program, severity, ordered
+        self.keys = keys  # the key fields' values, in the order of `Pane.seal`'s fields
         self.repeat, self.again = repeat, again
 
 
@@ -82,15 +84,14 @@ class Pane:
         slots = self.slots
         roles = self.roles = [0] * n_roles
         tables = self.tables = {field: {} for field in by}
+        in_order = list(tables.values())
         mask = 0
         for cell, count in self.cells.items():
             slot = cell.slot
             slots[slot] = slots.get(slot, 0) + count
             roles[cell.role] += count
             mask |= cell.mask
-            fields = cell.fields
-            for field, table in tables.items():
-                key = fields.get(field)
+            for key, table in zip(cell.keys, in_order, strict=True):
                 if key is not None:
                     counts = table.get(key)
                     if counts is None:
@@ -100,42 +101,62 @@ class Pane:
         self.mask = mask
 
 
+class Trail:
+    """The newest closed panes of a host, and their counts summed: kept up by adding the new and taking off the old."""
+
+    __slots__ = ("panes", "slots", "tables")
+
+    def __init__(self, by: Iterable[str]) -> None:
+        self.panes: list[Pane] = []
+        self.slots: Counts = {}
+        self.tables: dict[str, dict[str, Counts]] = {field: {} for field in by}
+
+    def push(self, pane: Pane, since: float) -> None:
+        """Take in a newer pane; those that start before `since` (s) fall off."""
+        old = [past for past in self.panes if past.start < since]
+        for past in old:
+            _take_off(self.slots, past.slots)
+            for field, table in self.tables.items():
+                for key, counts in past.tables[field].items():
+                    have = table[key]
+                    _take_off(have, counts)
+                    if not have:
+                        del table[key]
+        self.panes = [*self.panes[len(old) :], pane]
+        _add(self.slots, pane.slots)
+        for field, table in self.tables.items():
+            for key, counts in pane.tables[field].items():
+                if key in table:
+                    _add(table[key], counts)
+                else:
+                    table[key] = counts.copy()
+
+
+def _add(total: Counts, counts: Counts) -> None:
+    for slot, count in counts.items():
+        total[slot] = total.get(slot, 0) + count
+
+
+def _take_off(total: Counts, counts: Counts) -> None:
+    for slot, count in counts.items():
+        left = total[slot] - count
+        if left:
+            total[slot] = left
+        else:
+            del total[slot]
+
+
 class View:
     """One or several panes of a host looked at as one: the newest pane, or all of the last half hour."""
 
-    __slots__ = ("_slots", "_tables", "end", "host", "known", "last", "panes", "rows", "start", "zone")
+    __slots__ = ("end", "host", "known", "last", "panes", "peaks", "rows", "slots", "start", "tables", "zone")
 
-    def __init__(self, panes: list[Pane], start: float, host: str, known: Any, zone: Any) -> None:
-        self.panes = panes
-        self.last = panes[-1]
-        self.start, self.end = start, panes[-1].end
+    def __init__(self, of: Pane | Trail, start: float, host: str, known: Any, zone: Any) -> None:
+        self.panes = of.panes if isinstance(of, Trail) else [of]
+        self.slots = of.slots  # rows per slot
+        self.tables = of.tables  # key field -> its values -> rows per slot
+        self.last = self.panes[-1]
+        self.start, self.end = start, self.last.end
         self.host, self.known, self.zone = host, known, zone
-        self.rows = sum(pane.rows for pane in panes)
-        self._slots: Counts | None = panes[0].slots if len(panes) == 1 else None
-        self._tables: dict[str, dict[str, Counts]] = {} if len(panes) > 1 else panes[0].tables
-
-    @property
-    def slots(self) -> Counts:
-        """Rows per slot over all panes."""
-        if self._slots is None:
-            total: Counts = {}
-            for pane in self.panes:
-                for slot, count in pane.slots.items():
-                    total[slot] = total.get(slot, 0) + count
-            self._slots = total
-        return self._slots
-
-    def table(self, by: str) -> dict[str, Counts]:
-        """Rows per slot for each value of the key field `by`, over all panes."""
-        found = self._tables.get(by)
-        if found is None:
-            found = self._tables[by] = {}
-            for pane in self.panes:
-                for key, counts in pane.tables[by].items():
-                    have = found.get(key)
-                    if have is None:
-                        found[key] = dict(counts)
-                    else:
-                        for slot, count in counts.items():
-                            have[slot] = have.get(slot, 0) + count
-        return found
+        self.rows = sum([pane.rows for pane in self.panes])
+        self.peaks: dict[Any, list[int]] = {}  # what formulas share: largest counts per device

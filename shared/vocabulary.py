@@ -15,36 +15,42 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from shared import formula
+from shared.agent import AgentSpec
 from shared.formula import Evaluate, FormulaError
 from shared.panes import Counts, Pane, View
 
 NAN = math.nan
 
 
-class Lexicon:
-    """An agent's events and kinds as small numbers (slots); kinds get theirs when they are first met."""
+Groups = tuple[tuple[int, ...], ...]  # the slots meant by each of a call's events
 
-    def __init__(self, events: Iterable[str]) -> None:
-        self.events = (*events, "unknown") if "unknown" not in events else tuple(events)
+
+class Lexicon:
+    """An agent's events and their kinds as small numbers (slots)."""
+
+    def __init__(self, spec: AgentSpec) -> None:
+        self.events = spec.event_names
         self.bits = {event: 1 << index for index, event in enumerate(self.events)}
         self._slots: dict[tuple[str, str], int] = {}
-        self._of_event: dict[str, list[int]] = {event: [] for event in self.events}
+        self._of_event: dict[str, tuple[int, ...]] = {}
+        kinds = {event.name: sorted({"", *(fixed.get("kind", "") for fixed in event.sets)}) for event in spec.events}
+        for event in self.events:
+            for kind in kinds.get(event, [""]):
+                self._slots[event, kind] = len(self._slots)
+                self._of_event[event] = (*self._of_event.get(event, ()), self._slots[event, kind])
 
     def slot(self, event: str, kind: str) -> int:
         """The slot of an event's kind ("" for none)."""
-        key = (event, kind)
-        slot = self._slots.get(key)
-        if slot is None:
-            slot = self._slots[key] = len(self._slots)
-            self._of_event[event].append(slot)
-        return slot
+        return self._slots[event, kind]
 
-    def slots(self, reference: str) -> list[int]:
-        """Slots meant by `event` (all its kinds, a list that grows as kinds are met) or by `event.kind`."""
+    def slots(self, reference: str) -> tuple[int, ...]:
+        """Slots meant by `event` (all its kinds) or by `event.kind`."""
         event, _, kind = reference.partition(".")
         if event not in self.bits:
             raise FormulaError(f"no event is called {event!r}")
-        return [self.slot(event, kind)] if kind else self._of_event[event]
+        if kind and (event, kind) not in self._slots:
+            raise FormulaError(f"event {event} has no kind {kind!r}")
+        return (self._slots[event, kind],) if kind else self._of_event[event]
 
 
 @dataclass(slots=True)
@@ -55,9 +61,10 @@ class Needs:
     always: bool = False  # evaluate it even where none of its events is there
     empty: float = 0.0  # its value where none of its events is there
     spans: bool = False  # it depends on where the view starts
-    habit: tuple[list[list[int]], str] | None = None  # (slots, key field) whose usual counts training learns
-    joins: tuple[list[list[int]], list[list[int]], str, float] | None = None  # (join, step, key field, within s)
-    aims: list[list[int]] | None = None  # slots whose network, address and channel training learns
+    timed: bool = False  # it depends on the window's start alone
+    habit: tuple[Groups, str] | None = None  # (slots, key field) whose usual counts training learns
+    joins: tuple[Groups, Groups, str, float] | None = None  # (join, step, key field, within s)
+    aims: Groups | None = None  # slots whose network, address and channel training learns
     ordered: set[str] = field(default_factory=set)
     by: set[str] = field(default_factory=set)
 
@@ -85,7 +92,7 @@ class _Call:
     ) -> None:
         self.name, self.args, self.named, self.lexicon, self.needs = name, args, dict(named), lexicon, needs
 
-    def refs(self, nodes: Iterable[ast.expr], ordered: bool = False) -> list[list[int]]:
+    def refs(self, nodes: Iterable[ast.expr], ordered: bool = False) -> Groups:
         found = []
         for node in nodes:
             reference = formula.dotted(node)
@@ -93,14 +100,14 @@ class _Call:
             self.needs.events.add(reference.partition(".")[0])
             if ordered:
                 self.needs.ordered.add(reference.partition(".")[0])
-        return found
+        return tuple(found)
 
-    def events(self, ordered: bool = False) -> list[list[int]]:
+    def events(self, ordered: bool = False) -> Groups:
         if not self.args:
             raise FormulaError(f"{self.name} needs an event")
         return self.refs(self.args, ordered)
 
-    def several(self, key: str, ordered: bool = False) -> list[list[int]]:
+    def several(self, key: str, ordered: bool = False) -> Groups:
         node = self.take(key)
         return self.refs(node.elts if isinstance(node, ast.List) else [node], ordered)
 
@@ -131,16 +138,40 @@ class _Call:
             raise FormulaError(f"{self.name} takes no event")
 
 
-def _total(counts: Counts, groups: list[list[int]]) -> int:
-    return sum(counts.get(slot, 0) for group in groups for slot in group)
+def _flat(groups: Groups) -> frozenset[int]:
+    return frozenset(slot for group in groups for slot in group)
 
 
-def _largest(counts: Counts, groups: list[list[int]]) -> int:
-    return max((sum(counts.get(slot, 0) for slot in group) for group in groups), default=0)
+def _counter(groups: Groups) -> Callable[[Counts], int]:
+    """How many rows of any of the events there are in some counts."""
+    slots = tuple(_flat(groups))
+    if len(slots) == 1:
+        (only,) = slots
+        return lambda counts: counts.get(only, 0)
+
+    def total(counts: Counts) -> int:
+        found = 0
+        for slot in slots:
+            found += counts.get(slot, 0)
+        return found
+
+    return total
 
 
-def _flat(groups: list[list[int]]) -> Callable[[], set[int]]:
-    return lambda: {slot for group in groups for slot in group}
+def _peaks(view: View, by: str, groups: Groups) -> list[int]:
+    """For each value of `by` in the view's table, the largest count that any one of the events has; counted once."""
+    key = (by, groups)
+    found = view.peaks.get(key)
+    if found is None:
+        rows = view.tables[by].values()
+        if any(len(group) > 1 for group in groups):
+            counters = [_counter((group,)) for group in groups]
+            found = [max([counter(counts) for counter in counters]) for counts in rows]
+        else:
+            slots = [group[0] for group in groups]
+            found = [max([counts.get(slot, 0) for slot in slots]) for counts in rows]
+        view.peaks[key] = found
+    return found
 
 
 # -- counting ----------------------------------------------------------------------------------------------------------
@@ -168,11 +199,12 @@ def _count(call: _Call) -> Evaluate:
         for key in list(call.named)
     ]
     if not tests:
-        return lambda view: float(_total(view.slots, groups))
+        total = _counter(groups)
+        return lambda view: float(total(view.slots))
     wanted = _flat(groups)
 
     def evaluate(view: View) -> float:
-        slots = wanted()
+        slots = wanted
         return float(
             sum(
                 count
@@ -191,17 +223,28 @@ def _unique(call: _Call) -> Evaluate:
     call.no_events()
     by = call.key_field()
     call.needs.always = True
-    return lambda view: float(len(view.table(by)))
+    return lambda view: float(len(view.tables[by]))
 
 
 def _ratio(call: _Call) -> Evaluate:
     """Share of these events' rows among all rows, or among the rows of the events in `of=`."""
-    groups = call.events()
+    hits = _counter(call.events())
     if "of" not in call.named:
-        return lambda view: _total(view.slots, groups) / view.rows
-    of = call.several("of")
+        return lambda view: hits(view.slots) / view.rows
+    of = _counter(call.several("of"))
     call.needs.empty = NAN
-    return lambda view: _total(view.slots, groups) / total if (total := _total(view.slots, of)) else NAN
+    return lambda view: hits(view.slots) / total if (total := of(view.slots)) else NAN
+
+
+def _severities(pane: Pane) -> dict[int, int]:
+    """Rows per severity, counted once for all formulas."""
+    found: dict[int, int] | None = pane.memo.get("severities")
+    if found is None:
+        found = {}
+        for cell, count in pane.cells.items():
+            found[cell.severity] = found.get(cell.severity, 0) + count
+        pane.memo["severities"] = found
+    return found
 
 
 def _severity_ratio(call: _Call) -> Evaluate:
@@ -213,10 +256,10 @@ def _severity_ratio(call: _Call) -> Evaluate:
     def evaluate(view: View) -> float:
         hit = known = 0
         for pane in view.panes:
-            for cell, count in pane.cells.items():
-                if cell.severity >= 0:
+            for severity, count in _severities(pane).items():
+                if severity >= 0:
                     known += count
-                    if least <= cell.severity <= most:
+                    if least <= severity <= most:
                         hit += count
         return hit / known if known else NAN
 
@@ -237,7 +280,7 @@ def _entropy(call: _Call) -> Evaluate:
     call.needs.always = True
 
     def evaluate(view: View) -> float:
-        sizes = [sum(counts.values()) for counts in view.table(by).values()]
+        sizes = [sum(counts.values()) for counts in view.tables[by].values()]
         total = sum(sizes)
         return -sum(size / total * math.log2(size / total) for size in sizes) + 0.0 if total else NAN
 
@@ -250,7 +293,7 @@ def _entropy(call: _Call) -> Evaluate:
 def _most(call: _Call) -> Evaluate:
     """The largest count that one device (or user, address) has of any of these events."""
     groups, by = call.events(), call.key_field()
-    return lambda view: float(max((_largest(counts, groups) for counts in view.table(by).values()), default=0))
+    return lambda view: float(max(_peaks(view, by, groups), default=0))
 
 
 def _unfinished(call: _Call) -> Evaluate:
@@ -258,7 +301,8 @@ def _unfinished(call: _Call) -> Evaluate:
     begun, done, by = call.several("begun"), call.several("done"), call.key_field()
 
     def evaluate(view: View) -> float:
-        return float(sum(max(0, _largest(c, begun) - _largest(c, done)) for c in view.table(by).values()))
+        pairs = zip(_peaks(view, by, begun), _peaks(view, by, done), strict=True)
+        return float(sum([many - few for many, few in pairs if many > few]))
 
     return evaluate
 
@@ -266,7 +310,7 @@ def _unfinished(call: _Call) -> Evaluate:
 def _devices_with(call: _Call) -> Evaluate:
     """Devices that have at least `at_least` of one of these events."""
     groups, by, least = call.events(), call.key_field(), call.number("at_least")
-    return lambda view: float(sum(_largest(counts, groups) >= least for counts in view.table(by).values()))
+    return lambda view: float(sum([many >= least for many in _peaks(view, by, groups)]))
 
 
 def _excess(call: _Call) -> Evaluate:
@@ -275,12 +319,11 @@ def _excess(call: _Call) -> Evaluate:
     call.needs.habit = (groups, by)
 
     def evaluate(view: View) -> float:
-        far = 0.0
-        for key, counts in view.table(by).items():
-            many = _largest(counts, groups)
-            if many > 1:
-                far = max(far, many - view.known.usual(key))
-        return far
+        found = _peaks(view, by, groups)
+        if max(found, default=0) <= 1:
+            return 0.0
+        beyond = [many - view.known.usual(key) for key, many in zip(view.tables[by], found, strict=True) if many > 1]
+        return float(max([0.0, *beyond]))
 
     return evaluate
 
@@ -292,7 +335,7 @@ def _unseen(call: _Call) -> Evaluate:
     wanted = _flat(groups)
 
     def evaluate(view: View) -> float:
-        slots, known = wanted(), view.known
+        slots, known = wanted, view.known
         return float(
             sum(
                 count
@@ -314,7 +357,7 @@ def _marked(call: _Call) -> Evaluate:
     call.needs.joins = (call.several("join"), call.several("step"), call.key_field(), call.number("within_s"))
 
     def evaluate(view: View) -> float:
-        slots, known, host = wanted(), view.known, view.host
+        slots, known, host = wanted, view.known, view.host
         return float(
             sum(
                 count
@@ -334,10 +377,17 @@ def _private_share(call: _Call) -> Evaluate:
     call.needs.always = True
 
     def evaluate(view: View) -> float:
-        macs = [mac for mac in view.table(by) if mac[1:2].lower() in "0123456789abcdef"]
-        return sum(mac[1].lower() in "26ae" for mac in macs) / len(macs) if macs else NAN
+        known = [private for private in map(_is_private, view.tables[by]) if private is not None]
+        return sum(known) / len(known) if known else NAN
 
     return evaluate
+
+
+@lru_cache(20_000)
+def _is_private(mac: str) -> bool | None:
+    """Whether the locally administered bit is set; None where the digit that holds it is masked."""
+    digit = mac[1:2].lower()
+    return digit in "2367abef" if digit and digit in "0123456789abcdef" else None
 
 
 # -- order and time ----------------------------------------------------------------------------------------------------
@@ -366,7 +416,7 @@ def _attempts(call: _Call) -> Evaluate:
     wanted = _flat(groups)
 
     def evaluate(view: View) -> float:
-        slots = frozenset(wanted())
+        slots = wanted
         return float(sum(sum(_attempt_counts(pane, slots, by, gap_s).values()) for pane in view.panes))
 
     return evaluate
@@ -379,23 +429,22 @@ def _attempts_of_members(call: _Call) -> Evaluate:
     wanted = _flat(groups)
 
     def evaluate(view: View) -> float:
-        slots, total = frozenset(wanted()), dict[str, int]()
+        slots, total = wanted, dict[str, int]()
         for pane in view.panes:
             for who, tries in _attempt_counts(pane, slots, by, gap_s).items():
                 total[who] = total.get(who, 0) + tries
-        table = view.table(by)
-        return float(max((n for who, n in total.items() if _largest(table.get(who, {}), done) >= joins), default=0))
+        members = {who for who, many in zip(view.tables[by], _peaks(view, by, done), strict=True) if many >= joins}
+        return float(max((n for who, n in total.items() if who in members), default=0))
 
     return evaluate
 
 
 def _rejoins(call: _Call) -> Evaluate:
     """Joins of devices that were never seen leaving: `rejoins(auth_ok, up=[…], down=[…], by=mac, after_s=1)`."""
-    again, by, after_s = call.events(ordered=True), call.key_field(), call.number("after_s", 1.0)
-    up, down = call.several("up", ordered=True), call.several("down", ordered=True)
+    begins, by, after_s = _flat(call.events(ordered=True)), call.key_field(), call.number("after_s", 1.0)
+    rises, falls = _flat(call.several("up", ordered=True)), _flat(call.several("down", ordered=True))
 
     def evaluate(view: View) -> float:
-        begins, rises, falls = _flat(again)(), _flat(up)(), _flat(down)()
         found = 0
         for pane in view.panes:
             since: dict[str, float] = {}
@@ -416,11 +465,10 @@ def _rejoins(call: _Call) -> Evaluate:
 
 def _unannounced(call: _Call) -> Evaluate:
     """Starts with no stop within `within_s` before them; starts within `merge_s` of each other are one."""
-    starts, stops = call.several("start", ordered=True), call.several("stop", ordered=True)
+    begins, ends = _flat(call.several("start", ordered=True)), _flat(call.several("stop", ordered=True))
     within_s, merge_s = call.number("within_s"), call.number("merge_s", 3.0)
 
     def evaluate(view: View) -> float:
-        begins, ends = _flat(starts)(), _flat(stops)()
         found = 0
         for pane in view.panes:
             stop = begun = -math.inf
@@ -441,7 +489,7 @@ def _bursts(call: _Call) -> Evaluate:
     wanted = _flat(groups)
 
     def evaluate(view: View) -> float:
-        slots, found = wanted(), 0
+        slots, found = wanted, 0
         for pane in view.panes:
             times = [time for time, cell in pane.ordered if cell.slot in slots]
             found += sum(later - earlier < within_s for earlier, later in zip(times, times[n - 1 :], strict=False))
@@ -472,7 +520,7 @@ def _gap_mean(call: _Call) -> Evaluate:
     return lambda view: (view.last.last - view.panes[0].first) / (view.rows - 1) if view.rows > 1 else NAN
 
 
-def _readings(view: View, slots: set[int], name: str) -> list[tuple[float, float]]:
+def _readings(view: View, slots: frozenset[int], name: str) -> list[tuple[float, float]]:
     """(time, value) of a numeric field in time order; text that is no number is left out."""
     found = []
     for pane in view.panes:
@@ -490,7 +538,7 @@ def _statistic(compute: Callable[[list[tuple[float, float]]], float]) -> Callabl
         name = call.word("field")
         wanted = _flat(call.events(ordered=True))
         call.needs.empty = NAN
-        return lambda view: compute(found) if (found := _readings(view, wanted(), name)) else NAN
+        return lambda view: compute(found) if (found := _readings(view, wanted, name)) else NAN
 
     return build
 
@@ -518,11 +566,11 @@ def _slope_of(readings: list[tuple[float, float]]) -> float:
 
 def _session_time(call: _Call) -> Evaluate:
     """Mean seconds that devices were connected inside the window; a session is cut at the window's edges."""
-    opens, closes, by = call.several("open", ordered=True), call.several("close", ordered=True), call.key_field()
+    begins, ends = _flat(call.several("open", ordered=True)), _flat(call.several("close", ordered=True))
+    by = call.key_field()
     call.needs.empty = NAN
 
     def evaluate(view: View) -> float:
-        begins, ends = _flat(opens)(), _flat(closes)()
         lengths: list[float] = []
         for pane in view.panes:
             since: dict[str, float] = {}
@@ -542,6 +590,7 @@ def _clock(call: _Call) -> Evaluate:
     """`clock(of=hour)` 0 to 24 or `clock(of=weekday)` 0 (Monday) to 6, local to the agent's time zone."""
     call.no_events()
     call.needs.always = True
+    call.needs.timed = True
     part = call.word("of")
     if part not in ("hour", "weekday"):
         raise FormulaError("clock knows of=hour and of=weekday")

@@ -35,7 +35,7 @@ class Learner:
         self._programs = frozenset(spec.programs)
         self._view_s = spec.window_s * spec.long_windows
         needs = [formula.needs for formula in self._table.formulas]
-        self._aims = [slot_list for need in needs if need.aims for slot_list in need.aims]
+        self._aims = frozenset(slot for need in needs if need.aims for group in need.aims for slot in group)
         self.leaves = 0  # rows that say that a client left: not every platform logs them
         left = spec.silence.left[:1] if spec.silence else ()
         self._left = {slot for name in left for slot in self._table.lexicon.slots(name)}
@@ -72,7 +72,7 @@ class Learner:
         fields = parsed.fields
         slot = self._table.lexicon.slot(parsed.event, fields.get("kind", ""))
         self.leaves += slot in self._left
-        if any(slot in group for group in self._aims):
+        if slot in self._aims:
             self._aim(fields.get("ssid"), fields.get("bssid"), fields.get("freq"))
         if self._habit is not None and any(slot in group for group in self._habit[0]):
             key = fields.get(self._habit[1])
