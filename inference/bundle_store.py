@@ -326,18 +326,20 @@ class BundleStore:
         """Write a verified bundle beside its place, make it durable and rename it there."""
         place = self.path(manifest.agent, manifest.version)
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = self.folder / f".tmp-{uuid.uuid4().hex}"
+        beside, aside = (self.folder / f".tmp-{uuid.uuid4().hex}" for _ in range(2))
         try:
             beside.mkdir(mode=0o700)
             for name, data in raw.items():
                 layout.write_new(beside / name, data, mode=0o600)
             layout.sync_folder(beside)
             if place.exists():
-                os.rename(place, self.folder / f".tmp-{uuid.uuid4().hex}")
+                os.rename(place, aside)
             os.rename(beside, place)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
             raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
         layout.sync_folder(place.parent)
         layout.sync_folder(self.folder)
         return place

@@ -31,6 +31,7 @@ ATTEMPTS = 3
 _SPACE = 3  # times the bundle: the upload, the version it replaces, and room
 _KEEP = 5  # versions that stay in an inbox
 _LEFTOVER_S = 24 * 3600.0
+_SETTLED_S = 3600.0
 _RECEIPT_LIMIT = 64 * 1024
 
 
@@ -145,7 +146,7 @@ def ship_to(
         except ShipError as error:
             if error.code != "offline" or attempt == ATTEMPTS:
                 raise
-            sleep(random.uniform(0.2, 1.0) * 2 ** (attempt - 1))  # noqa: S311 (jitter)
+            sleep(random.uniform(0.2, 1.0) * 2 ** (attempt - 1))
     manifest = signed.manifest
     seconds = time.monotonic() - began
     return Shipped(target.name, manifest.agent, manifest.version, manifest.serial, manifest.size, seconds, receipt)
@@ -243,9 +244,11 @@ def _tidy(remote: Remote, signed: SignedBundle) -> None:
         for name, changed in remote.names(layout.INCOMING):
             if changed < now - _LEFTOVER_S:
                 remote.remove(f"{layout.INCOMING}/{name}")
+        wished = remote.read_link(f"{agent}/{layout.ACTIVE}")
         versions = sorted((name for name, _ in entries if layout.is_version(name)), key=layout.version_order)
+        settled = {name for name, changed in entries if changed < now - _SETTLED_S}  # no other sender's, just uploaded
         for version in versions[:-_KEEP]:
-            if version != signed.manifest.version:
+            if version in settled and version not in (signed.manifest.version, wished):
                 aside = f"{layout.INCOMING}/{version}.{uuid.uuid4().hex}.old"
                 remote.rename(f"{agent}/{version}", aside)
                 remote.remove(aside)

@@ -198,7 +198,9 @@ def test_old_versions_and_leftovers_are_tidied_away(tmp_path: Path, workshop: Wo
     versions = [f"2025060{day}_230000" for day in range(1, 9)]
     for version in versions:
         ship(workshop.make(version), LocalRemote(inbox))
-    assert sorted(path.name for path in (inbox / "wifi").iterdir()) == [*versions[-5:], "active"]
+        os.utime(inbox / "wifi" / version, (hours := 1_000_000 + 7200 * int(version[6:8]), hours))
+    ship(workshop.make(versions[-1] + "-r1"), LocalRemote(inbox))
+    assert sorted(path.name for path in (inbox / "wifi").iterdir()) == [*versions[-4:], versions[-1] + "-r1", "active"]
     assert [path.name for path in (inbox / "incoming").iterdir()] == ["20250606_000000.young"]
 
 
