@@ -136,7 +136,7 @@ def parse_agent(text: bytes, where: str) -> AgentSpec:
     Raises:
         ConfigError: with every fault of the file at once, each as "path in the file: what is wrong (value)".
     """
-    from shared.agent_schema import build  # the schema needs the classes above
+    from shared.agent_build import build  # it needs the classes above
 
     if len(text) > MAX_BYTES:
         raise ConfigError(f"agent file {where}: {len(text)} bytes, at most {MAX_BYTES} are read; is it an agent file?")
