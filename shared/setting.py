@@ -151,5 +151,5 @@ def _known(f: Field[Any], hint: Any, prefix: str) -> Known:
 
 def _bounds(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
-    return f" of at least {low:g}" if low is not None else f" of at most {high:g}"
+        return f" from {low:.12g} to {high:.12g}"
+    return f" of at least {low:.12g}" if low is not None else f" of at most {high:.12g}"

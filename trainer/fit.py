@@ -120,13 +120,13 @@ def fit_role(
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
         ("clip", QuantileClip()),
         ("scale", StandardScaler()),
-        ("forest", _forest(model, len(seen))),
+        ("forest", _forest(model, *seen.shape)),
     ])  # fmt: skip
     pipeline.fit(seen)
     return FittedRole(scale, pipeline, flatten(pipeline))
 
 
-def _forest(model: ModelSection, n: int) -> IsolationForest:
+def _forest(model: ModelSection, n: int, width: int) -> IsolationForest:
     if model.type != "isolation_forest":
         raise TrainingError(
             f"train: model.type {model.type!r} has no plain form that a Pi could score; use isolation_forest"
@@ -134,10 +134,11 @@ def _forest(model: ModelSection, n: int) -> IsolationForest:
     samples = min(AUTO_SAMPLES, n) if model.max_samples == "auto" else model.max_samples
     if isinstance(samples, int):
         samples = min(samples, n)
+    seen = min(model.max_features, width) if isinstance(model.max_features, int) else model.max_features
     return IsolationForest(
         n_estimators=model.n_estimators,
         max_samples=samples,
-        max_features=model.max_features,
+        max_features=seen,
         bootstrap=model.bootstrap,
         random_state=model.random_state,
         n_jobs=model.n_jobs,

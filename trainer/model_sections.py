@@ -41,6 +41,15 @@ class _Contamination(ma.fields.Field[Any]):
         return float(value)
 
 
+class _Jobs(ma.fields.Field[int]):
+    """-1, or a count."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < -1 or value == 0:
+            raise ma.ValidationError("jobs")
+        return value
+
+
 class _Size(ma.fields.Field[int]):
     """Bytes: a number, or a text like 100MB."""
 
@@ -88,8 +97,15 @@ class ModelSection:
         1.0, "Features that each tree sees.", parser=_Share, form="a whole number, or a share from 0 to 1"
     )
     bootstrap: bool = setting(False, "Draw the windows of a tree with replacement.")
-    random_state: int = setting(42, "Seed: the same export, configuration and seed give the same model.", low=0)
-    n_jobs: int | None = setting(None, "Processes for the fit; -1 is one a core, empty lets Pipit choose.", low=-1)
+    random_state: int = setting(
+        42, "Seed: the same export, configuration and seed give the same model.", low=0, high=2**32 - 1
+    )
+    n_jobs: int | None = setting(
+        None,
+        "Threads for the fit; -1 is one a core, empty is one.",
+        parser=_Jobs,
+        form="-1 or a whole number of at least 1",
+    )
 
 
 @dataclass(frozen=True)

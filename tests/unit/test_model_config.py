@@ -111,6 +111,12 @@ def test_samples_that_mean_nothing_are_refused(given: str) -> None:
         load_model_config(None, {"model.max_samples": given})
 
 
+@pytest.mark.parametrize("jobs", ["0", "-2", "1.5", "yes"])
+def test_a_number_of_jobs_that_means_nothing_is_refused(jobs: str) -> None:
+    with pytest.raises(ConfigError, match="-1 or a whole number of at least 1"):
+        load_model_config(None, {"model.n_jobs": jobs})
+
+
 def test_feature_names_may_be_the_older_ones() -> None:
     config = load_model_config(None, {"features.temporal": "[mean_hour_of_day]", "features.exclude": "[packet_loss]"})
     config = for_agent(config, agent("hour_of_day", "mean_packet_loss"))
