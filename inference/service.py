@@ -157,6 +157,7 @@ class Service:
     def write_metrics(self) -> None:
         """The file that the web process serves at /metrics."""
         self.metrics.serving({each.agent: (each.version, float(each.serial)) for each in self.slot.all()})
+        self.metrics.memory(resident_mb() * 1e6)
         try:
             self.metrics.write(self.settings.metrics_file)
         except StoreError as error:
@@ -252,6 +253,7 @@ def reconcile_settings(settings: Settings) -> reconcile.ReconcileSettings:
         store=settings.state_folder / "store",
         receipts=inbox.parent / "receipts",
         allowed_signers=signers,
+        revoked_keys=settings.state_folder / "revoked_keys",
         machine=settings.audience or os.uname().nodename,
     )
 
