@@ -44,7 +44,7 @@ class _JsonRows(Reader):
         if not isinstance(value, dict):
             return "not an object", clean(repr(value), 60)
         names = self._names(value)
-        missing = [column for column in REQUIRED if value.get(names.get(column, "")) is None]
+        missing = [column for column in REQUIRED if value.get(names.get(column)) is None]
         if missing:
             return f"no {missing[0]}", clean(", ".join(map(str, value)), 120)
         stamp, message = value[names["timestamp"]], value[names["message"]]
@@ -52,7 +52,7 @@ class _JsonRows(Reader):
             time_s = parse_time(stamp if isinstance(stamp, str) else repr(stamp))
         except (ValueError, OverflowError) as error:
             return "no usable timestamp", why_no_time(stamp, error)
-        host, severity, pid, row_id = (value.get(names.get(column, "")) for column in ("host", "severity", "pid", "id"))
+        host, severity, pid, row_id = (value.get(names.get(column)) for column in ("host", "severity", "pid", "id"))
         return (
             row_id if type(row_id) is int else _int_or(row_id, number),
             time_s,

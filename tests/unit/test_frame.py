@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import tracemalloc
 from pathlib import Path
 
@@ -322,3 +323,28 @@ def test_names_are_shared_between_rows(tmp_path: Path) -> None:
     rows, _ = read(tmp_path, LINES)
     assert rows[0][2] is rows[1][2]
     assert rows[0][3] is rows[1][3]
+
+
+def test_a_json_row_with_an_empty_key_is_only_a_bad_row(tmp_path: Path) -> None:
+    rows, bad = read(tmp_path, json.dumps({"logs": [{"": 1773100811, "program": "p", "message": "m"}, *OBJECTS]}))
+    assert rows == ROWS
+    assert [one.reason for one in bad] == ["no timestamp"]
+
+
+def test_damage_anywhere_gives_rows_bad_rows_or_a_refusal(tmp_path: Path) -> None:
+    random.seed(11)
+    forms = [data.encode() for data in FORMS.values()] + [gzip.compress(data.encode()) for data in FORMS.values()]
+    path = tmp_path / "damaged"
+    for _ in range(400):
+        data = bytearray(random.choice(forms))
+        for _ in range(random.randint(1, 6)):
+            at = random.randrange(len(data) + 1)
+            data[at : at + random.randint(0, 3)] = random.choice(
+                (b"", b'"', b"\n", b"{", b"\\", b"\0", b"\xff\xfe", b",")
+            )
+        path.write_bytes(data)
+        try:
+            for row in open_export(path).rows(lambda bad: None):
+                assert (len(row), type(row[1])) == (7, float)
+        except ExportError:
+            continue

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from shared.agent import AgentSpec, builtin_agents
 from shared.events import EventParser
+from shared.frame import open_export
 
 A = "02:00:5e:10:00:01"
 B = "02:00:5e:10:00:0b"
@@ -405,3 +407,11 @@ def test_any_text_is_parsed_without_an_error(parser: EventParser) -> None:
     for _ in range(2000):
         parser.parse("hostapd", 6, "".join(random.choices(alphabet, k=random.randint(0, 200))))
     assert parser.parse("hostapd", 6, "x" * 1_000_000).event == "unknown"
+
+
+def test_the_example_log_holds_no_line_that_is_unknown(parser: EventParser) -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    for path in sorted(examples.glob("*.csv.gz")):
+        rows = open_export(path).rows()
+        unknown = [row[6] for row in rows if parser.parse(row[3], row[5], row[6]).event == "unknown"]
+        assert unknown == [], path
