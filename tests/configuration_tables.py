@@ -25,7 +25,9 @@ def tables() -> dict[str, str]:
             {f"{trainer.config.PREFIX}{name.upper()}": why for name, why in trainer.config.Settings.NO_EFFECT.items()}
         ),
         "pi": _table("setting", ((known.env, known) for known in serving.values())),
-        "model": _table("key", known_keys().items()),
+        "model": _table("key", known_keys().items()).replace(
+            "`model.max_features` | `1` |", "`model.max_features` | `1.0` |"
+        ),
         "model-renamed": _rows(("also as", "is"), ((f"`{old}`", f"`{new}`") for old, new in RENAMED.items())),
         "model-without-effect": _reasons(NO_EFFECT),
     }

@@ -8,10 +8,10 @@ import logging
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,11 @@ from shared.values import Row, iso
 from trainer.config import Settings
 from trainer.progress import shown_progress
 
+if TYPE_CHECKING:
+    from trainer.validate import ValidationReport
+
 logger = logging.getLogger(__name__)
+SHOWN = 8  # of a long list
 EXPORT_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -124,19 +128,37 @@ def validate(settings: Settings, file: Path, agent: str, as_json: bool) -> int:
     """Is EXPORT fit to train on? Errors end with exit code 1; warnings do not."""
     from trainer.validate import validate as examine
 
-    report = examine(file, find_agent(settings, agent))
+    with shown_progress() as progress:
+        report = examine(file, find_agent(settings, agent), progress=progress)
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
-        return 1 if report.errors else 0
-    for error in report.errors:
-        click.echo(f"error: {clean(error)}", err=True)
-    for warning in report.warnings:
-        click.echo(f"warning: {clean(warning)}", err=True)
-    for name, value in report.as_json().items():
-        if name not in ("errors", "warnings"):
-            click.echo(f"{name:<24} {_shown(value)}")
-    click.echo(f"{file}: {'not fit to train on' if report.errors else 'fit to train on'}")
+    else:
+        _tell(report)
     return 1 if report.errors else 0
+
+
+def _tell(report: ValidationReport) -> None:
+    """A validation as a person reads it: the verdict, what speaks against it, what is in the file."""
+    click.echo(clean(f"{report.path}: {'not fit to train on' if report.errors else 'fit to train on'}"))
+    for kind, texts in (("error", report.errors), ("warning", report.warnings)):
+        for text in texts:
+            click.echo(f"{kind + ':':<10}{clean(text)}")
+    click.echo(f"rows      {report.valid_rows:,} good, {report.bad_rows:,} bad")
+    for bad in report.bad_examples[:SHOWN]:
+        click.echo(f"          line {bad.line}: {clean(f'{bad.reason} {bad.detail}'.strip(), 200)}")
+    if report.start is not None and report.end is not None:
+        click.echo(f"time      {iso(int(report.start))} to {iso(int(report.end))}, {report.days:.1f} days")
+    click.echo(f"programs  {report.agent_share:.1%} of the rows are {report.agent}'s: {_counts(report.programs)}")
+    click.echo(f"hosts     {report.host_count:,}: {_counts(report.hosts)}")
+    click.echo(f"events    {_counts(report.events)}")
+    click.echo(f"unknown   {report.unknown_share:.1%} of the agent's rows fit no pattern")
+    for shape, number in list(report.unknown_shapes.items())[:SHOWN]:
+        click.echo(f"          {number:,} × {clean(shape, 200)}")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    shown = ", ".join(f"{clean(name, 60)} {number:,}" for name, number in list(counts.items())[:SHOWN])
+    return shown + (f", and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")
 
 
 @click.command()
@@ -214,11 +236,3 @@ def _beside(output: Path) -> Iterator[IO[str]]:
         raise ExportError(f"write {output}: {error.strerror or error}; choose another --output") from error
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{clean(str(key))}: {_shown(inner)}" for key, inner in value.items()) or "none"
-    if isinstance(value, (list, tuple)):
-        return "; ".join(_shown(inner) for inner in value) or "none"
-    return clean(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))

@@ -109,6 +109,28 @@ def test_an_export_of_a_real_database_can_be_read_again(trainer: Trainer, databa
     assert isinstance(json.loads(report.stdout), dict), report.stderr
 
 
+def test_validate_says_in_words_what_is_in_an_export_and_what_is_wrong(trainer: Trainer) -> None:
+    done = trainer.run("validate", export_of(trainer.folder, [*LINES, ("no time", "ap1", HOSTAPD, "x")]))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("small.csv: fit to train on") or "/small.csv: fit to train on" in done.stdout
+    for words in (
+        "rows      4 good, 1 bad",
+        "line 6:",
+        "100.0% of the rows are wifi's: hostapd 4",
+        "1: ap1 4",
+        "25.0%",
+    ):
+        assert words in done.stdout
+    assert "warning:" in done.stdout, "it spans less than a day"
+    assert "\x1b" not in done.stdout
+
+
+def test_an_export_that_is_not_fit_ends_with_exit_code_one(trainer: Trainer) -> None:
+    done = trainer.run("validate", export_of(trainer.folder, []), "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["fit"] is False
+
+
 def test_programs_and_dates_choose_the_rows(trainer: Trainer, database: str) -> None:
     arguments = ["--dsn", database, "--start-date", "2026-03-03T00:05:00Z", "--end-date", "2026-03-03T00:06:01Z"]
     done = trainer.run("export", *arguments, "--programs", "hostapd, sshd", "--output-file", "out.jsonl")
