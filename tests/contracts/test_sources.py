@@ -20,7 +20,7 @@ from inference.sqlite_source import SqliteSource, create_table
 from shared.errors import SourceError
 from shared.frame import parse_time
 from shared.values import Row
-from tests.services import Server
+from tests.postgres_server import PostgresServer
 
 PROGRAMS = ("hostapd", "wpa_supplicant")
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -322,7 +322,7 @@ def test_eight_writers_that_commit_out_of_order_lose_no_row(table: Table, source
 # --- PostgreSQL alone -------------------------------------------------------------------------------------------
 
 
-def test_a_database_of_bytes_is_read_with_errors_replaced(postgres: Server) -> None:
+def test_a_database_of_bytes_is_read_with_errors_replaced(postgres: PostgresServer) -> None:
     name = f"bytes{random.randrange(10**9)}"
     admin = psycopg2.connect(postgres.create_database())
     admin.autocommit = True
@@ -344,7 +344,7 @@ def test_a_database_of_bytes_is_read_with_errors_replaced(postgres: Server) -> N
     assert rows[0][6] == "caf�"
 
 
-def test_times_without_zone_are_utc_whatever_the_server_thinks(postgres: Server) -> None:
+def test_times_without_zone_are_utc_whatever_the_server_thinks(postgres: PostgresServer) -> None:
     dsn = postgres.create_database()
     db = psycopg2.connect(dsn)
     db.cursor().execute(
@@ -363,7 +363,7 @@ def test_times_without_zone_are_utc_whatever_the_server_thinks(postgres: Server)
     assert rows == again == [(1, NOON.timestamp() + 0.25, "-", "hostapd", "", -1, "x")]
 
 
-def test_the_connection_cannot_write(postgres: Server) -> None:
+def test_the_connection_cannot_write(postgres: PostgresServer) -> None:
     table = Table("postgres", postgres.create_database())
     source = PostgresSource(table.place)
     source.head()
@@ -371,7 +371,7 @@ def test_the_connection_cannot_write(postgres: Server) -> None:
         source._ask("DELETE FROM log_entries")
 
 
-def test_a_view_serves_as_well(postgres: Server) -> None:
+def test_a_view_serves_as_well(postgres: PostgresServer) -> None:
     table = Table("postgres", postgres.create_database())
     table.insert(line())
     table.execute("CREATE VIEW v AS SELECT id, timestamp, host AS hostname, program, message FROM log_entries")

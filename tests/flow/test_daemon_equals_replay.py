@@ -15,7 +15,8 @@ import pytest
 from inference import state_read as read
 from shared.errors import StoreError
 from tests.daemon_process import LIVE, ROOT, DaemonProcess, Trained, daemon, environment, example_rows, fill, trained
-from tests.services import Server, wait_until
+from tests.postgres_server import PostgresServer
+from tests.services import wait_until
 
 __all__ = ["trained"]
 
@@ -81,7 +82,7 @@ def _close(one: Any, other: Any) -> bool:
 
 
 @pytest.fixture
-def pi_settings(trained: Trained, postgres: Server) -> dict[str, Any]:
+def pi_settings(trained: Trained, postgres: PostgresServer) -> dict[str, Any]:
     dsn = postgres.create_database()
     fill(dsn, example_rows())
     return {
