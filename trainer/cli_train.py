@@ -62,9 +62,15 @@ def train(
     key = ensure_key(settings.state_dir, settings.signing_key)
     episodes = read_labels(labels) if labels else ()
 
-    from trainer.pipeline import train as learn  # scikit-learn comes with it: imported once all else is right
+    from trainer.pipeline import STEPS  # scikit-learn comes with it: imported once all else is right
+    from trainer.pipeline import train as learn
 
-    with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as progress:
+    with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
+
+        def progress(step: str, share: float) -> None:
+            number = STEPS.index(step)
+            show(f"{number + 1} of {len(STEPS)}: {step}", (number + share) / len(STEPS))
+
         report = learn(exports, spec, config, start=start, end=end, labels=episodes, progress=progress)
     folder = _models_dir(settings, config, models)
     version = report.facts.version
