@@ -232,7 +232,11 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
         {"iface": "wlan0"},
     ),
     ("wlan0: IEEE 802.11 driver had channel switch: freq=5180, ht=1, vht_ch=0x0", "channel", {"freq": "5180"}),
-    ("wlan0: IEEE 802.11 driver starting channel switch: iface->freq=5180, freq=5260, ht=1", "channel", {}),
+    (
+        "wlan0: IEEE 802.11 driver starting channel switch: iface->freq=5180, freq=5260, ht=1",
+        "channel",
+        {"freq": "5260"},
+    ),
     ("wlan0: CTRL-EVENT-STARTED-CHANNEL-SWITCH freq=5500 ht_enabled=1 ch_offset=0", "channel", {"freq": "5500"}),
     ("wlan0: AP-CSA-FINISHED freq=2412 dfs=0", "channel", {"freq": "2412"}),
     ("wlan0: ACS-COMPLETED freq=2462 channel=11", "channel", {"freq": "2462"}),
@@ -283,6 +287,9 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
     ("mt76x2u 1-1:1.0: Message 00020007 (seq 7) timeout", "driver_error.firmware", {}),
     ("ieee80211 phy0: cmd 0x8122=SetKey timed out", "driver_error.firmware", {}),
     ("ath10k_pci 0000:01:00.0: firmware crashed! (guid n/a)", "driver_error.firmware", {}),
+    ("wlan0: WPA: Failed to set PTK to the driver (alg=3 keylen=16)", "driver_error.driver", {}),
+    ("wlan0: IEEE 802.11 Configured channel (36) not found from the channel list", "ap_state.failed", {}),
+    ("1 errors found in configuration file '/etc/hostapd/hostapd.conf'", "ap_state.failed", {}),
     # around it
     (f"DHCPDISCOVER(br-lan) {A}", "dhcp.discover", {"mac": A, "iface": "br-lan"}),
     (f"DHCPOFFER(br-lan) 192.0.2.9 {A}", "dhcp.offer", {"mac": A, "ip": "192.0.2.9"}),
