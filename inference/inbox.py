@@ -89,7 +89,8 @@ def receive(
     ):
         raw = bundle.read_head(folder)
         manifest, signer = bundle.verify_manifest(raw, allowed_signers, revoked_keys, machine=machine)
-        assert signer is not None  # allowed_signers is a path
+        if signer is None:
+            raise BundleError("unsigned", "bundle: nobody's signature was checked")
         _check_place(manifest, agent, version)
         _check_serial(manifest, signer.fingerprint, store)
         bundle.check_listing(folder)

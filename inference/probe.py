@@ -73,8 +73,8 @@ def main(arguments: Sequence[str] | None = None, trial: Trial | None = None) -> 
     """The child. `trial` stands in for the real model in tests."""
     parser = argparse.ArgumentParser(prog="inference.probe")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--cpu", type=int, default=Limits.cpu_s)
-    parser.add_argument("--memory", type=int, default=Limits.memory_mb)
+    parser.add_argument("--cpu", type=int, default=Limits().cpu_s)
+    parser.add_argument("--memory", type=int, default=Limits().memory_mb)
     options = parser.parse_args(arguments)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (options.cpu, options.cpu + 1))

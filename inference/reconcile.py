@@ -406,8 +406,7 @@ def _end_probations(ctx: _Context) -> list[Outcome]:
 
 def _give_up(ctx: _Context, agent: str, state: str, code: str, reason: str) -> Outcome:
     """Take the active version out of service: back to the former one, else the newest good one, else none."""
-    active = ctx.store.active(agent)
-    assert active is not None  # the caller read it from there
+    active = next(row for row in ctx.store.actives() if row.agent == agent)
     for version in _fallbacks(ctx, agent, active.version, active.previous):
         try:
             serving = _load(ctx, *ctx.store.load(agent, version))

@@ -194,6 +194,7 @@ class Service:
 
     def close(self) -> None:
         """Let go of everything."""
+        reconcile.stop(self.db)
         self.source.close()
         self.live.close()
         self.db.close()

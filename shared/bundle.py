@@ -33,54 +33,58 @@ MIB = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a machine, as targets call it
 
 # The files of every bundle and the most that each may hold.
-LIMITS: Mapping[str, int] = MappingProxyType({
-    "model.joblib": 64 * MIB,
-    "scorer.npz": 32 * MIB,
-    "agent.yaml": 1 * MIB,
-    "metadata.json": 4 * MIB,
-    "golden.json": 16 * MIB,
-    "reference.json": 16 * MIB,
-    "report.html": 16 * MIB,
-})
+LIMITS: Mapping[str, int] = MappingProxyType(
+    {
+        "model.joblib": 64 * MIB,
+        "scorer.npz": 32 * MIB,
+        "agent.yaml": 1 * MIB,
+        "metadata.json": 4 * MIB,
+        "golden.json": 16 * MIB,
+        "reference.json": 16 * MIB,
+        "report.html": 16 * MIB,
+    }
+)
 FILES = tuple(LIMITS)
 _MANIFEST_LIMIT, _SIGNATURE_LIMIT = 64 * 1024, 16 * 1024
 
 # Why a bundle is refused, or given up later: code → what it means. docs/security.md shows this table.
-REASONS: Mapping[str, str] = MappingProxyType({
-    "unsigned": "The bundle has no signature, or this machine has no allowed signers to check one against.",
-    "signature": "The signature is damaged or does not fit the manifest.",
-    "namespace": "The signature was made for another purpose than a Pipit bundle.",
-    "signer_unknown": "The key that signed is not in the allowed signers file.",
-    "signer_revoked": "The key that signed is in the revocation file.",
-    "manifest": "The manifest is missing or not the canonical JSON of this schema.",
-    "agent": "The bundle is for another agent than the folder it lies in.",
-    "version": "The bundle is another version than its folder says, or that version exists with other content.",
-    "audience": "The bundle is meant for other machines.",
-    "missing_file": "A file that a bundle must have is not there.",
-    "extra_file": "The folder or the manifest holds a file that does not belong in a bundle.",
-    "size": "A file is not as long as the manifest says.",
-    "hash": "A file's content is not what the manifest says.",
-    "too_large": "A file is larger than a bundle's file may be.",
-    "not_regular": "A link, a device or a folder lies where a plain file or folder must be.",
-    "serial_replay": "The bundle was signed before the newest one this machine took from that key: an old one again.",
-    "rollback_unsigned": "The link points at an older version; use rollback, which signs it anew.",
-    "golden": "The model does not reproduce its own golden rows on this machine.",
-    "load": "The model's files cannot be read.",
-    "probe_timeout": "Trying the model out took too long.",
-    "probe_crashed": "The child process that tried the model out died.",
-    "memory": "The model needs more memory than it may have.",
-    "too_many_attempts": "The model failed three times without an answer; it is not tried again.",
-    "bad": "This version was given up on this machine before; ship a new version.",
-    "not_here": "The version is neither in this machine's store nor in its inbox.",
-    "no_previous": "There is no former version to go back to.",
-    "io": "The disk failed or is full; it is tried again.",
-    "promise_errors": "On probation: judging windows failed.",
-    "promise_anomalies": "On probation: more anomalies than the bundle promises.",
-    "promise_latency": "On probation: slower than the bundle promises.",
-    "promise_memory": "On probation: more memory than the bundle promises.",
-    "promise_restarts": "On probation: the daemon died again and again.",
-    "internal": "A fault in Pipit itself; the log has a traceback.",
-})
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "unsigned": "The bundle has no signature, or this machine has no allowed signers to check one against.",
+        "signature": "The signature is damaged or does not fit the manifest.",
+        "namespace": "The signature was made for another purpose than a Pipit bundle.",
+        "signer_unknown": "The key that signed is not in the allowed signers file.",
+        "signer_revoked": "The key that signed is in the revocation file.",
+        "manifest": "The manifest is missing or not the canonical JSON of this schema.",
+        "agent": "The bundle is for another agent than the folder it lies in.",
+        "version": "The bundle is another version than its folder says, or that version exists with other content.",
+        "audience": "The bundle is meant for other machines.",
+        "missing_file": "A file that a bundle must have is not there.",
+        "extra_file": "The folder or the manifest holds a file that does not belong in a bundle.",
+        "size": "A file is not as long as the manifest says.",
+        "hash": "A file's content is not what the manifest says.",
+        "too_large": "A file is larger than a bundle's file may be.",
+        "not_regular": "A link, a device or a folder lies where a plain file or folder must be.",
+        "serial_replay": "The bundle was signed before the newest one this machine took from that key: an old one again.",
+        "rollback_unsigned": "The link points at an older version; use rollback, which signs it anew.",
+        "golden": "The model does not reproduce its own golden rows on this machine.",
+        "load": "The model's files cannot be read.",
+        "probe_timeout": "Trying the model out took too long.",
+        "probe_crashed": "The child process that tried the model out died.",
+        "memory": "The model needs more memory than it may have.",
+        "too_many_attempts": "The model failed three times without an answer; it is not tried again.",
+        "bad": "This version was given up on this machine before; ship a new version.",
+        "not_here": "The version is neither in this machine's store nor in its inbox.",
+        "no_previous": "There is no former version to go back to.",
+        "io": "The disk failed or is full; it is tried again.",
+        "promise_errors": "On probation: judging windows failed.",
+        "promise_anomalies": "On probation: more anomalies than the bundle promises.",
+        "promise_latency": "On probation: slower than the bundle promises.",
+        "promise_memory": "On probation: more memory than the bundle promises.",
+        "promise_restarts": "On probation: the daemon died again and again.",
+        "internal": "A fault in Pipit itself; the log has a traceback.",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +117,16 @@ class Manifest:
 
     def encode(self) -> bytes:
         """The canonical bytes, which are what is signed."""
-        return canonical({
-            "schema": SCHEMA,
-            "agent": self.agent,
-            "version": self.version,
-            "serial": self.serial,
-            "audience": EVERYBODY if self.audience == (EVERYBODY,) else list(self.audience),
-            "files": {name: {"size": e.size, "sha256": e.sha256} for name, e in self.files.items()},
-        })
+        return canonical(
+            {
+                "schema": SCHEMA,
+                "agent": self.agent,
+                "version": self.version,
+                "serial": self.serial,
+                "audience": EVERYBODY if self.audience == (EVERYBODY,) else list(self.audience),
+                "files": {name: {"size": e.size, "sha256": e.sha256} for name, e in self.files.items()},
+            }
+        )
 
     @property
     def sha256(self) -> str:
@@ -146,7 +152,9 @@ def parse_manifest(raw: bytes) -> Manifest:
             agent=_text(fields["agent"], layout.is_agent),
             version=_text(fields["version"], layout.is_version),
             serial=_number(fields["serial"], 1, 1 << 53),
-            audience=(EVERYBODY,) if audience == EVERYBODY else tuple(_text(n, _NAME.fullmatch) for n in _list(audience)),
+            audience=(EVERYBODY,)
+            if audience == EVERYBODY
+            else tuple(_text(n, _NAME.fullmatch) for n in _list(audience)),
             files={
                 str(name): FileEntry(_number(entry["size"], 0, 1 << 53), _text(entry["sha256"], _is_sha256))
                 for name, entry in fields["files"].items()
@@ -154,13 +162,17 @@ def parse_manifest(raw: bytes) -> Manifest:
         )
         same = manifest.encode() == raw
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
-        raise BundleError("manifest", f"manifest: not a manifest of schema {SCHEMA} ({type(cause).__name__})") from cause
+        raise BundleError(
+            "manifest", f"manifest: not a manifest of schema {SCHEMA} ({type(cause).__name__})"
+        ) from cause
     if not same:
         raise BundleError("manifest", f"manifest: not the canonical JSON of schema {SCHEMA}")
     _check_names(manifest.files)
     for name, entry in manifest.files.items():
         if entry.size > LIMITS[name]:
-            raise BundleError("too_large", f"manifest: {name} would be {entry.size} bytes; at most {LIMITS[name]} may be")
+            raise BundleError(
+                "too_large", f"manifest: {name} would be {entry.size} bytes; at most {LIMITS[name]} may be"
+            )
     return manifest
 
 
@@ -190,8 +202,10 @@ def verify_manifest(
         signer = signing.verify(raw[MANIFEST], raw[SIGNATURE], _read_setting(allowed_signers), revoked, use)
     manifest = parse_manifest(raw[MANIFEST])
     if machine is not None and EVERYBODY not in manifest.audience and machine not in manifest.audience:
-        raise BundleError("audience", f"bundle: {manifest.model_id} is for {', '.join(manifest.audience)}, "
-                          f"and this machine is called {machine}")
+        raise BundleError(
+            "audience",
+            f"bundle: {manifest.model_id} is for {', '.join(manifest.audience)}, and this machine is called {machine}",
+        )
     return manifest, signer
 
 
@@ -362,8 +376,10 @@ def _read_setting(path: Path, missing: bytes | None = None) -> bytes:
     except FileNotFoundError as cause:
         if missing is not None:
             return missing
-        raise BundleError("unsigned", f"signature: no allowed signers file at {path}; put the line there that "
-                          "`pipit-trainer keys show` prints") from cause
+        raise BundleError(
+            "unsigned",
+            f"signature: no allowed signers file at {path}; put the line there that `pipit-trainer keys show` prints",
+        ) from cause
     except OSError as cause:
         raise BundleError("unsigned", f"signature: cannot read {path}: {cause.strerror}") from cause
 

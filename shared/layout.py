@@ -124,8 +124,7 @@ def resolve(models: Path, reference: str, agent: str | None = None) -> tuple[str
     """
     known = [(a, v) for a in agents_in(models) for v in versions_in(models, a) if agent in (None, a)]
     if reference == LATEST:
-        newest = {a: v for a, v in known}
-        found = list(newest.items())
+        found = list(dict(known).items())  # the last of each agent is its newest
     elif reference == ACTIVE:
         found = [(a, v) for a, v in known if active_version(models, a) == v]
     else:

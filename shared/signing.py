@@ -125,8 +125,10 @@ def sign(data: bytes, key: Path, use: str = AUTO) -> bytes:
     try:
         private = form.load_ssh_private_key(key.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as cause:
-        raise ConfigError(f"signing: cannot use the key {key} ({cause}); without ssh-keygen it must be a plain "
-                          "Ed25519 key in OpenSSH's format") from cause
+        raise ConfigError(
+            f"signing: cannot use the key {key} ({cause}); without ssh-keygen it must be a plain "
+            "Ed25519 key in OpenSSH's format"
+        ) from cause
     if not isinstance(private, Ed25519PrivateKey):
         raise ConfigError(f"signing: {key} is no Ed25519 key; install openssh-client to sign with other kinds")
     public = private.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
@@ -186,8 +188,9 @@ def _verify_by_library(data: bytes, parsed: _Signature) -> bool:
         made_kind, made = _read(parsed.signature)
         value, tail = _read(made)
         if kind != _ED25519.encode() or made_kind != kind or rest or tail:
-            raise BundleError("signature", "signature: only Ed25519 keys can be checked without ssh-keygen; "
-                              "install openssh-client")
+            raise BundleError(
+                "signature", "signature: only Ed25519 keys can be checked without ssh-keygen; install openssh-client"
+            )
         signed = _signed(data, parsed.namespace, parsed.reserved, parsed.hash_name)
         Ed25519PublicKey.from_public_bytes(raw).verify(value, signed)
     except (InvalidSignature, ValueError):
@@ -234,9 +237,12 @@ def _principal(key: bytes, allowed: bytes, mark: str) -> str:
         options = ",".join(words[1:at])
         if options in ("", f'namespaces="{NAMESPACE}"'):
             return words[0]
-        why = f"line {number} limits it by {options!r}; only namespaces=\"{NAMESPACE}\" is understood here"
-    raise BundleError("signer_unknown", f"signature: the key {mark} is not trusted: {why}. Add the line that "
-                      "`pipit-trainer keys show` prints to the Pi's allowed signers file, if you trust it")
+        why = f'line {number} limits it by {options!r}; only namespaces="{NAMESPACE}" is understood here'
+    raise BundleError(
+        "signer_unknown",
+        f"signature: the key {mark} is not trusted: {why}. Add the line that "
+        "`pipit-trainer keys show` prints to the Pi's allowed signers file, if you trust it",
+    )
 
 
 def _is_key(kind: str, rest: list[str], key: bytes) -> bool:

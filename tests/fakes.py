@@ -78,36 +78,59 @@ class Workshop:
         return self.state_dir / "allowed_signers"
 
     def make(
-        self, version: str = V1, word: str = "good", *, agent: str = "wifi", size: int = 2000,
-        audience: Sequence[str] = ("*",), serial: int | None = None, promise: Mapping[str, float] | None = None,
+        self,
+        version: str = V1,
+        word: str = "good",
+        *,
+        agent: str = "wifi",
+        size: int = 2000,
+        audience: Sequence[str] = ("*",),
+        serial: int | None = None,
+        promise: Mapping[str, float] | None = None,
     ) -> SignedBundle:
         """A signed version in the models folder."""
         bundle.write_bundle(
-            self.models / agent / version, bundle_files(word, size, promise), agent=agent, version=version,
-            serial=serial or next_serial(self.state_dir, self.clock), audience=audience, sign=self.key.sign,
+            self.models / agent / version,
+            bundle_files(word, size, promise),
+            agent=agent,
+            version=version,
+            serial=serial or next_serial(self.state_dir, self.clock),
+            audience=audience,
+            sign=self.key.sign,
         )
         return load_signed(self.models, agent, version, self.key)
 
     def sign_anew(self, version: str, agent: str = "wifi") -> Manifest:
-        return registry.sign_anew(
-            self.models, agent, version, key=self.key, state_dir=self.state_dir, now=self.clock
-        )
+        return registry.sign_anew(self.models, agent, version, key=self.key, state_dir=self.state_dir, now=self.clock)
 
 
 class Pi:
     """What the daemon has of bundles, without the daemon: call `reconcile()` as its loop would."""
 
-    def __init__(self, root: Path, allowed: Path, *, inbox: Path | None = None, machine: str = "attic",
-                 windows: int = 3, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        allowed: Path,
+        *,
+        inbox: Path | None = None,
+        machine: str = "attic",
+        windows: int = 3,
+        clock: Clock | None = None,
+    ) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.inbox = inbox or root / "inbox"
         self.inbox.mkdir(parents=True, exist_ok=True)
         self.state_file = root / "pi-state" / "state.db"
         self.clock = clock or Clock()
         self.settings = ReconcileSettings(
-            inbox=self.inbox, store=self.state_file.parent / "store", receipts=self.inbox.parent / "receipts",
-            allowed_signers=allowed, revoked_keys=root / "revoked_keys", machine=machine,
-            limits=Limits(cpu_s=2, memory_mb=1024, wall_s=20.0), probation=ProbationRules(windows=windows),
+            inbox=self.inbox,
+            store=self.state_file.parent / "store",
+            receipts=self.inbox.parent / "receipts",
+            allowed_signers=allowed,
+            revoked_keys=root / "revoked_keys",
+            machine=machine,
+            limits=Limits(cpu_s=2, memory_mb=1024, wall_s=20.0),
+            probation=ProbationRules(windows=windows),
         )
         self.db: sqlite3.Connection = state.connect(self.state_file)
         self.slot = ModelSlot()

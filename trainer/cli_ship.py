@@ -35,15 +35,21 @@ class WaitCommand(click.Command):
 
 
 def _way(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed((
-        click.option("--agent", help="Which agent, where a version's name is not unique."),
-        click.option("--identity", type=_PATH, help="SSH key to log in with."),
-        click.option("--known-hosts", type=_PATH, help="File that pins the host's key."),
-        click.option("--wait", type=click.Choice([LOADED, GOOD]), metavar="[=good]",
-                     help="Wait until the version serves; with =good until probation has passed."),
-        click.option("--timeout", default=180.0, show_default=True, help="Seconds to wait for the receipt."),
-        click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON."),
-    )):
+    for option in reversed(
+        (
+            click.option("--agent", help="Which agent, where a version's name is not unique."),
+            click.option("--identity", type=_PATH, help="SSH key to log in with."),
+            click.option("--known-hosts", type=_PATH, help="File that pins the host's key."),
+            click.option(
+                "--wait",
+                type=click.Choice([LOADED, GOOD]),
+                metavar="[=good]",
+                help="Wait until the version serves; with =good until probation has passed.",
+            ),
+            click.option("--timeout", default=180.0, show_default=True, help="Seconds to wait for the receipt."),
+            click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON."),
+        )
+    ):
         command = option(command)
     return command
 
@@ -60,9 +66,21 @@ def _way(command: Callable[..., None]) -> Callable[..., None]:
 @_way
 @click.pass_obj
 def ship(
-    settings: Any, version: str | None, target: str | None, group: str | None, canaries: int, batch: int, undo: bool,
-    catch_up: bool, force: bool, agent: str | None, identity: Path | None, known_hosts: Path | None, wait: str | None,
-    timeout: float, as_json: bool,
+    settings: Any,
+    version: str | None,
+    target: str | None,
+    group: str | None,
+    canaries: int,
+    batch: int,
+    undo: bool,
+    catch_up: bool,
+    force: bool,
+    agent: str | None,
+    identity: Path | None,
+    known_hosts: Path | None,
+    wait: str | None,
+    timeout: float,
+    as_json: bool,
 ) -> None:
     """Ship VERSION (a version, `latest`, `active` or `wifi_<version>`) to a target or a fleet."""
     if (target is None) == (group is None):
@@ -70,14 +88,18 @@ def ship(
     sender = _sender(settings)
     waiting = Wait(wait, timeout) if wait else None
     if catch_up:
-        members = [known.find_target(sender.state_dir, target)] if target else known.fleet(sender.state_dir, group or "")
+        members = (
+            [known.find_target(sender.state_dir, target)] if target else known.fleet(sender.state_dir, group or "")
+        )
         _catch_up(sender, members, waiting, force, as_json)
         return
     if version is None:
         raise click.UsageError("say which version; `latest` is the newest")
     agent, version = layout.resolve(sender.models, version, agent)
     if group is not None:
-        _ship_fleet(sender, group, agent, version, waiting or Wait(GOOD, timeout), canaries, batch, undo, force, as_json)
+        _ship_fleet(
+            sender, group, agent, version, waiting or Wait(GOOD, timeout), canaries, batch, undo, force, as_json
+        )
         return
     found = known.find_target(sender.state_dir, target or "", identity, known_hosts)
     with _progress(f"{layout.model_id(agent, version)} → {found.name}", as_json) as progress:
@@ -91,14 +113,23 @@ def ship(
 @_way
 @click.pass_obj
 def rollback(
-    settings: Any, version: str | None, target: str, agent: str | None, identity: Path | None, known_hosts: Path | None,
-    wait: str | None, timeout: float, as_json: bool,
+    settings: Any,
+    version: str | None,
+    target: str,
+    agent: str | None,
+    identity: Path | None,
+    known_hosts: Path | None,
+    wait: str | None,
+    timeout: float,
+    as_json: bool,
 ) -> None:
     """Bring VERSION (or the former one) back to a target, signed anew as `<version>-rN`."""
     sender = _sender(settings)
     found = known.find_target(sender.state_dir, target, identity, known_hosts)
     with _progress(f"rollback → {found.name}", as_json) as progress:
-        shipped = roll_back(sender, found, version, agent, wait=Wait(wait, timeout) if wait else None, progress=progress)
+        shipped = roll_back(
+            sender, found, version, agent, wait=Wait(wait, timeout) if wait else None, progress=progress
+        )
     _say(shipped, as_json)
 
 
@@ -129,7 +160,7 @@ def targets_add(
 def targets_list(settings: Any, as_json: bool) -> None:
     """Known targets, and what happened there last."""
     last = history.latest(_state(settings))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for target in known.load_targets(_state(settings)).values():
         done = {agent: asdict(transfer) for (name, agent), transfer in last.items() if name == target.name}
         rows.append({"name": target.name, "url": target.url, "groups": list(target.groups), "last": done})
@@ -178,7 +209,9 @@ def targets_history(
         return
     for t in found:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(t.at))
-        click.echo(clean(f"{when}  {t.what:<8} {t.agent} {t.version:<20} {t.target:<16} {t.state:<9} {t.code} {t.reason}"))
+        click.echo(
+            clean(f"{when}  {t.what:<8} {t.agent} {t.version:<20} {t.target:<16} {t.state:<9} {t.code} {t.reason}")
+        )
 
 
 @click.group()
@@ -202,8 +235,16 @@ def keys_show(settings: Any, as_json: bool) -> None:
     """The public key, its fingerprint, and the line for a Pi's allowed signers file."""
     key = ensure_key(_state(settings), settings.signing_key)
     if as_json:
-        click.echo(json.dumps({"path": str(key.path), "public": key.public, "fingerprint": key.fingerprint,
-                               "allowed_signers": key.allowed_signers_line}))
+        click.echo(
+            json.dumps(
+                {
+                    "path": str(key.path),
+                    "public": key.public,
+                    "fingerprint": key.fingerprint,
+                    "allowed_signers": key.allowed_signers_line,
+                }
+            )
+        )
         return
     click.echo(f"{key.public}\n{key.fingerprint}\n{key.allowed_signers_line}")
 
@@ -234,8 +275,11 @@ def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
 @click.pass_obj
 def models_show(settings: Any, version: str, agent: str | None) -> None:
     """One version with its metadata, as JSON."""
-    click.echo(json.dumps(registry.show(settings.models_dir, *layout.resolve(settings.models_dir, version, agent)).as_json(),
-                          indent=2))
+    click.echo(
+        json.dumps(
+            registry.show(settings.models_dir, *layout.resolve(settings.models_dir, version, agent)).as_json(), indent=2
+        )
+    )
 
 
 @models.command("prune")
@@ -252,7 +296,15 @@ def models_prune(settings: Any, keep: int, older_than_days: float | None, agent:
 
 
 def _ship_fleet(
-    sender: Sender, group: str, agent: str, version: str, wait: Wait, canaries: int, batch: int, undo: bool, force: bool,
+    sender: Sender,
+    group: str,
+    agent: str,
+    version: str,
+    wait: Wait,
+    canaries: int,
+    batch: int,
+    undo: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """The roll-out; its failures end the command with 1, offline targets with 3."""
@@ -287,11 +339,13 @@ def _undo(sender: Sender, members: list[Target], done: fleet.RollOut, agent: str
 def _raise_for(done: fleet.RollOut) -> None:
     if done.failed:
         bad = "; ".join(f"{r.target}: {r.reason}" for r in done.results if r.state == fleet.FAILED)
-        raise ShipError(f"fleet: stopped after a failure ({bad}); skipped: {', '.join(done.named(fleet.SKIPPED)) or '-'}",
-                        "fleet")
+        raise ShipError(
+            f"fleet: stopped after a failure ({bad}); skipped: {', '.join(done.named(fleet.SKIPPED)) or '-'}", "fleet"
+        )
     if offline := done.named(fleet.OFFLINE):
-        raise ShipError(f"fleet: offline: {', '.join(offline)}; `ship --fleet … --catch-up` tries these again", "offline",
-                        True)
+        raise ShipError(
+            f"fleet: offline: {', '.join(offline)}; `ship --fleet … --catch-up` tries these again", "offline", True
+        )
 
 
 def _catch_up(sender: Sender, members: list[Target], wait: Wait | None, force: bool, as_json: bool) -> None:
@@ -302,7 +356,9 @@ def _catch_up(sender: Sender, members: list[Target], wait: Wait | None, force: b
             results.append(fleet.Result(target.name, state))
         except PipitError as error:
             code, reason = failure(error)
-            results.append(fleet.Result(target.name, fleet.OFFLINE if code == "offline" else fleet.FAILED, code, reason))
+            results.append(
+                fleet.Result(target.name, fleet.OFFLINE if code == "offline" else fleet.FAILED, code, reason)
+            )
         if not as_json:
             click.echo(f"{target.name}: {results[-1].state}")
     if as_json:
@@ -317,8 +373,10 @@ def _say(shipped: Shipped, as_json: bool) -> None:
         click.echo(json.dumps({**asdict(shipped), "state": shipped.state}))
         return
     model_id = layout.model_id(shipped.agent, shipped.version)
-    click.echo(f"{model_id} {shipped.state} on {shipped.target} (serial {shipped.serial}, {shipped.size_bytes / 1e6:.1f} "
-               f"MB in {shipped.seconds:.1f} s)")
+    click.echo(
+        f"{model_id} {shipped.state} on {shipped.target} (serial {shipped.serial}, {shipped.size_bytes / 1e6:.1f} "
+        f"MB in {shipped.seconds:.1f} s)"
+    )
 
 
 def _sender(settings: Any) -> Sender:

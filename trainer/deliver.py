@@ -43,8 +43,11 @@ def check_gate(signed: SignedBundle, force: bool) -> None:
     except (ValueError, AttributeError):
         return
     if not passed and not force:
-        raise ShipError(f"ship: {signed.manifest.model_id} missed the quality gate ({reason}); --force ships it all the "
-                        "same and is recorded", "gate")
+        raise ShipError(
+            f"ship: {signed.manifest.model_id} missed the quality gate ({reason}); --force ships it all the "
+            "same and is recorded",
+            "gate",
+        )
 
 
 def deliver(
@@ -81,10 +84,22 @@ def deliver(
         raise
     finally:
         manifest = signed.manifest
-        history.record(sender.state_dir, Transfer(
-            began, what, target.name, agent, version, manifest.serial, manifest.size, sender.now() - began, state, code,
-            reason,
-        ))
+        history.record(
+            sender.state_dir,
+            Transfer(
+                began,
+                what,
+                target.name,
+                agent,
+                version,
+                manifest.serial,
+                manifest.size,
+                sender.now() - began,
+                state,
+                code,
+                reason,
+            ),
+        )
     return shipped
 
 
@@ -139,9 +154,13 @@ def check(sender: Sender, target: Target) -> dict[str, Any]:
     finally:
         remote.close()
     return {
-        "target": target.name, "free_bytes": free,
-        "agents": {a: {"version": r.version, "state": r.state, "at": r.at, "previous": r.previous}
-                   for a, r in receipts.items() if r},
+        "target": target.name,
+        "free_bytes": free,
+        "agents": {
+            a: {"version": r.version, "state": r.state, "at": r.at, "previous": r.previous}
+            for a, r in receipts.items()
+            if r
+        },
     }
 
 
@@ -153,7 +172,9 @@ def _former(sender: Sender, target: Target, agent: str | None) -> tuple[str, str
     finally:
         remote.close()
     if len(found) != 1:
-        raise ConfigError(f"rollback: {target.name} has {'several agents' if found else 'no receipt'}; name the version")
+        raise ConfigError(
+            f"rollback: {target.name} has {'several agents' if found else 'no receipt'}; name the version"
+        )
     receipt = found[0]
     former = receipt.previous
     if former is None:

@@ -37,8 +37,7 @@ class SftpRemote:
         try:
             with self._talk("open"):
                 self._sftp = self._client.open_sftp()
-                channel = self._sftp.get_channel()
-                assert channel is not None  # it was opened just now
+                channel: Any = self._sftp.get_channel()  # there is one: it was opened just now
                 channel.settimeout(timeout_s)
         except BaseException:
             self._client.close()
@@ -129,7 +128,7 @@ class SftpRemote:
     def free_bytes(self) -> int | None:
         with self._talk("."):
             try:
-                kind, message = self._sftp._request(CMD_EXTENDED, "statvfs@openssh.com", self._at("."))
+                kind, message = self._extended("statvfs@openssh.com", self._at("."))
             except OSError:
                 return None
             if kind != CMD_EXTENDED_REPLY:
@@ -152,10 +151,15 @@ class SftpRemote:
     def _entries(self, path: str) -> list[paramiko.SFTPAttributes]:
         return [e for e in self._sftp.listdir_attr(self._at(path)) if e.filename not in (".", "..")]
 
+    def _extended(self, name: str, argument: Any) -> Any:
+        """An extension that paramiko has no method for."""
+        client: Any = self._sftp
+        return client._request(CMD_EXTENDED, name, argument)
+
     def _sync(self, file: paramiko.SFTPFile) -> None:
         if self.can_sync:
             try:
-                self._sftp._request(CMD_EXTENDED, "fsync@openssh.com", file.handle)
+                self._extended("fsync@openssh.com", file.handle)
             except OSError as error:
                 if "unsupported" not in str(error).lower() and "not supported" not in str(error).lower():
                     raise
@@ -203,8 +207,7 @@ def _connect(target: Target, timeout_s: float) -> paramiko.SSHClient:
             allow_agent=target.identity is None,
             transport_factory=_transport,
         )
-        transport = client.get_transport()
-        assert transport is not None  # connected just now
+        transport: Any = client.get_transport()  # there is one: it was connected just now
         transport.set_keepalive(_KEEPALIVE_S)
         return client
     except paramiko.BadHostKeyException as cause:
@@ -248,7 +251,7 @@ def _load_known_hosts(client: paramiko.SSHClient, target: Target) -> None:
         ) from cause
 
 
-def _transport(sock: socket.socket, **options: Any) -> paramiko.Transport:
+def _transport(sock: Any, **options: Any) -> paramiko.Transport:
     transport = paramiko.Transport(sock, **options)
     security = transport.get_security_options()
     fast = tuple(name for name in _GCM if name in security.ciphers)

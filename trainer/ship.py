@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared import bundle, layout
+from shared import bundle, layout, signing
 from shared.bundle import Manifest
 from shared.clean import clean
 from shared.errors import BundleError, ShipError
@@ -98,7 +98,7 @@ def load_signed(models: Path, agent: str, version: str, key: SigningKey) -> Sign
     if bundle.SIGNATURE not in raw:
         raise BundleError("unsigned", f"ship: {layout.model_id(agent, version)} has no signature")
     signing_line = f"{key.allowed_signers_line}\n".encode()
-    bundle.signing.verify(raw[bundle.MANIFEST], raw[bundle.SIGNATURE], signing_line)
+    signing.verify(raw[bundle.MANIFEST], raw[bundle.SIGNATURE], signing_line)
     manifest = bundle.verify(raw, None)
     if (manifest.agent, manifest.version) != (agent, version):
         raise BundleError("version", f"ship: the folder of {layout.model_id(agent, version)} holds {manifest.model_id}")

@@ -169,8 +169,11 @@ class Recorder:
     def rename(self, old: str, new: str) -> None:
         old, new = os.path.normpath(old), os.path.normpath(new)
         source, target, node = self._dir(old), self._dir(new), self.live[old]
-        moved = {new + path[len(old) :]: self.live.pop(path) for path in list(self.live)
-                 if path == old or path.startswith(old + "/")}
+        moved = {
+            new + path[len(old) :]: self.live.pop(path)
+            for path in list(self.live)
+            if path == old or path.startswith(old + "/")
+        }
         self.live.update(moved)
         self.disk.ops.append(("move", *source, *target, node))
 
@@ -187,7 +190,9 @@ class Recorder:
 
     def names(self, path: str) -> list[tuple[str, float]]:
         here = "" if path == "." else os.path.normpath(path) + "/"
-        return [(p[len(here) :], 0.0) for p in self.live if p.startswith(here) and "/" not in p[len(here) :] and p != "."]
+        return [
+            (p[len(here) :], 0.0) for p in self.live if p.startswith(here) and "/" not in p[len(here) :] and p != "."
+        ]
 
     def remove(self, path: str) -> None:
         raise AssertionError("nothing is old here")
@@ -205,7 +210,7 @@ def wished(names: dict[tuple[int, str], Any], contents: dict[str, dict[str, byte
     link = names.get((home[1], "active")) if home else None
     if link is None:
         return "none"
-    folder = names.get((home[1], link[1]))
+    folder = names.get((home[1], link[1])) if home else None
     if folder is None:
         return "dangling"
     found = {name: node for (inode, name), node in names.items() if inode == folder[1]}
@@ -355,8 +360,10 @@ def test_two_senders_at_once_never_make_the_wish_invalid(workshop: Workshop, inb
     rounds = 200 if faults == "full" else 25
     children = []
     for sender in range(2):
-        mine = [signed_in_memory(workshop, layout.version_at(10_000 * sender + n), 1 + 2 * n + sender, 500)
-                for n in range(rounds)]
+        mine = [
+            signed_in_memory(workshop, layout.version_at(10_000 * sender + n), 1 + 2 * n + sender, 500)
+            for n in range(rounds)
+        ]
         child = os.fork()
         if child == 0:
             code = 0
@@ -378,4 +385,3 @@ def test_two_senders_at_once_never_make_the_wish_invalid(workshop: Workshop, inb
                 children.remove(child)
     assert read_active(inbox) is not None
     assert reads > 10
-

@@ -90,8 +90,9 @@ def test_a_model_that_fails_its_trial_is_refused_for_good_and_the_old_one_serves
     assert pi.one().code == "bad"
 
 
-@pytest.mark.parametrize(("word", "code"), [("crash", "probe_crashed"), ("spin", "probe_timeout"),
-                                            ("swallow", "memory")])
+@pytest.mark.parametrize(
+    ("word", "code"), [("crash", "probe_crashed"), ("spin", "probe_timeout"), ("swallow", "memory")]
+)
 def test_a_child_that_dies_is_tried_three_times_and_then_never_again(
     pi: Pi, workshop: Workshop, word: str, code: str
 ) -> None:
@@ -162,8 +163,11 @@ def test_activating_by_click_takes_what_lies_in_the_inbox(pi: Pi, workshop: Work
 
 
 def test_clicks_that_cannot_be_fulfilled_say_why(pi: Pi, workshop: Workshop) -> None:
-    for action, version, code in [("rollback", None, "no_previous"), ("activate", V3, "not_here"),
-                                  ("activate", "../../etc", "not_regular")]:
+    for action, version, code in [
+        ("rollback", None, "no_previous"),
+        ("activate", V3, "not_here"),
+        ("activate", "../../etc", "not_regular"),
+    ]:
         pi.store.wish("wifi", action, version, "admin", pi.clock())
         assert pi.one().code == code
 

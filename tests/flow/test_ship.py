@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.sshd_server import SshdServer
 from trainer import cli_ship, fleet, history, targets
 from trainer.deliver import Sender, behind, deliver, roll_back
 from trainer.remote import LocalRemote
-from trainer.ship import Wait, ship, ship_to
+from trainer.ship import Shipped, Wait, ship, ship_to
 from trainer.targets import Target, parse_target
 
 
@@ -87,7 +88,9 @@ def test_a_version_travels_and_serves(workshop: Workshop, pi: RunningPi, target:
     assert again.state == "loaded", "shipping again changes nothing, and gets a fresh receipt"
 
 
-def test_a_refusal_comes_back_with_its_reason(workshop: Workshop, pi: RunningPi, target: Target, sender: Sender) -> None:
+def test_a_refusal_comes_back_with_its_reason(
+    workshop: Workshop, pi: RunningPi, target: Target, sender: Sender
+) -> None:
     workshop.make(V1)
     workshop.make(V2, "golden")
     deliver(sender, target, "wifi", V1, wait=WAIT)
@@ -95,7 +98,8 @@ def test_a_refusal_comes_back_with_its_reason(workshop: Workshop, pi: RunningPi,
         deliver(sender, target, "wifi", V2, wait=WAIT)
     assert (refused.value.code, refused.value.unknown, pi.serving()) == ("golden", False, V1)
     assert [(t.version, t.state, t.code) for t in history.transfers(sender.state_dir)] == [
-        (V2, "refused", "golden"), (V1, "loaded", "")
+        (V2, "refused", "golden"),
+        (V1, "loaded", ""),
     ]
 
 
@@ -151,11 +155,11 @@ def test_a_host_key_that_changed_is_refused_with_what_to_check(
     pinned = tmp_path / "pinned"
     pinned.write_text(f"[127.0.0.1]:{own_sshd.port} {' '.join(other.split()[:2])}\n")
     target = parse_target("attic", own_sshd.url, own_sshd.identity, pinned)
-    with pytest.raises(ShipError, match="another host key.*ssh-keygen -lf.*ssh-keygen -R") as refused:
+    with pytest.raises(ShipError, match=r"another host key.*ssh-keygen -lf.*ssh-keygen -R") as refused:
         ship_to(workshop.make(V1), target)
     assert (refused.value.code, refused.value.unknown) == ("host_key", False)
     pinned.write_text("")
-    with pytest.raises(ShipError, match="no host key of attic is pinned.*ssh-keyscan"):
+    with pytest.raises(ShipError, match=r"no host key of attic is pinned.*ssh-keyscan"):
         ship_to(workshop.make(V2), target)
     assert list(own_sshd.inbox.iterdir()) == []
 
@@ -189,8 +193,6 @@ def test_too_little_space_is_said_before_anything_is_sent(tmp_path: Path, worksh
 
 
 def test_old_versions_and_leftovers_are_tidied_away(tmp_path: Path, workshop: Workshop) -> None:
-    import os
-
     inbox = tmp_path / "inbox"
     (inbox / "incoming" / "20250101_000000.left").mkdir(parents=True)
     os.utime(inbox / "incoming" / "20250101_000000.left", (1, 1))
@@ -218,10 +220,15 @@ def local_pis(tmp_path: Path, workshop: Workshop, names: list[str]) -> tuple[lis
 def test_a_canary_that_refuses_stops_the_fleet(tmp_path: Path, workshop: Workshop, sender: Sender) -> None:
     members, pis = local_pis(tmp_path, workshop, ["a", "b", "c"])
     workshop.make(V1, audience=("b", "c"))
-    send: Callable[[Target], Any] = lambda t: deliver(sender, t, "wifi", V1, wait=WAIT)
+
+    def send(target: Target) -> Shipped:
+        return deliver(sender, target, "wifi", V1, wait=WAIT)
+
     done = fleet.roll_out(members, send, send)
     assert [(r.target, r.state, r.code) for r in done.results] == [
-        ("a", "failed", "audience"), ("b", "skipped", ""), ("c", "skipped", "")
+        ("a", "failed", "audience"),
+        ("b", "skipped", ""),
+        ("c", "skipped", ""),
     ]
     assert [pi.serving() for pi in pis.values()] == [None, None, None]
     for pi in pis.values():
@@ -234,10 +241,16 @@ def test_a_fleet_gets_it_in_batches_and_the_offline_one_later(
     members, pis = local_pis(tmp_path, workshop, ["a", "b", "c"])
     off = parse_target("off", f"sftp://pi@127.0.0.1:{free_port()}/inbox", workshop.key.path, nobody(tmp_path))
     workshop.make(V1)
-    send: Callable[[Target], Any] = lambda t: deliver(sender, t, "wifi", V1, wait=WAIT)
+
+    def send(target: Target) -> Shipped:
+        return deliver(sender, target, "wifi", V1, wait=WAIT)
+
     done = fleet.roll_out([off, *members], send, send, batch=2)
     assert [(r.target, r.state) for r in done.results] == [
-        ("off", "offline"), ("a", "loaded"), ("b", "loaded"), ("c", "loaded")
+        ("off", "offline"),
+        ("a", "loaded"),
+        ("b", "loaded"),
+        ("c", "loaded"),
     ]
     assert [(t.name, v) for t, _, v in behind(sender, [off, *members])] == [("off", V1)]
     for pi in pis.values():
@@ -260,8 +273,18 @@ def run(workshop: Workshop) -> Callable[..., Result]:
 def test_targets_are_added_shown_and_shipped_to(
     workshop: Workshop, pi: RunningPi, own_sshd: SshdServer, run: Callable[..., Result]
 ) -> None:
-    added = run(cli_ship.targets, "add", "attic", own_sshd.url, "--identity", str(own_sshd.identity),
-                "--known-hosts", str(own_sshd.known_hosts), "--group", "home")
+    added = run(
+        cli_ship.targets,
+        "add",
+        "attic",
+        own_sshd.url,
+        "--identity",
+        str(own_sshd.identity),
+        "--known-hosts",
+        str(own_sshd.known_hosts),
+        "--group",
+        "home",
+    )
     assert added.exit_code == 0, added.output
     workshop.make(V1)
     shipped = run(cli_ship.ship, "latest", "--to", "attic", "--wait", "--json")
@@ -304,15 +327,21 @@ def test_models_are_listed_shown_and_pruned(workshop: Workshop, run: Callable[..
 
 @pytest.mark.parametrize(
     ("url", "inbox"),
-    [("sftp://pi@host:22/inbox", "inbox"), ("sftp://pi@host//srv/pipit/inbox", "/srv/pipit/inbox"),
-     ("sftp://pi@host", "."), ("file:///mnt/stick", "/mnt/stick")],
+    [
+        ("sftp://pi@host:22/inbox", "inbox"),
+        ("sftp://pi@host//srv/pipit/inbox", "/srv/pipit/inbox"),
+        ("sftp://pi@host", "."),
+        ("file:///mnt/stick", "/mnt/stick"),
+    ],
 )
 def test_one_slash_is_the_login_folder_and_two_are_the_root(url: str, inbox: str) -> None:
     assert parse_target("t", url).inbox == inbox
 
 
-@pytest.mark.parametrize("url", ["http://pi@host/inbox", "sftp://host/inbox", "sftp://pi:secret@host/inbox", "host",
-                                 "sftp://pi@host:port/inbox"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://pi@host/inbox", "sftp://host/inbox", "sftp://pi:secret@host/inbox", "host", "sftp://pi@host:port/inbox"],
+)
 def test_urls_that_cannot_be_used_say_so(url: str) -> None:
     with pytest.raises(ConfigError):
         parse_target("t", url)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import bundle
+from shared import bundle, layout
 from shared.errors import BundleError
 from tests.fakes import V1, V2, Workshop, bundle_files
 
@@ -46,9 +46,21 @@ def test_a_failed_write_leaves_nothing(workshop: Workshop) -> None:
         raise OSError("no pen")
 
     with pytest.raises(OSError, match="no pen"):
-        bundle.write_bundle(workshop.models / "wifi" / V1, bundle_files(), agent="wifi", version=V1, serial=1,
-                            audience=("*",), sign=no_pen)
+        bundle.write_bundle(
+            workshop.models / "wifi" / V1,
+            bundle_files(),
+            agent="wifi",
+            version=V1,
+            serial=1,
+            audience=("*",),
+            sign=no_pen,
+        )
     assert list((workshop.models / "wifi").iterdir()) == []
+
+
+def instead(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
 
 
 FLAWS: list[tuple[str, Callable[[Path], object]]] = [
@@ -62,9 +74,9 @@ FLAWS: list[tuple[str, Callable[[Path], object]]] = [
     ("signature", lambda f: (f / "MANIFEST.json").write_bytes(b"{}")),
     ("extra_file", lambda f: (f / ".git").mkdir()),
     ("extra_file", lambda f: (f / "evil.so").write_bytes(b"")),
-    ("not_regular", lambda f: ((f / "report.html").unlink(), (f / "report.html").symlink_to("/etc/passwd"))),
-    ("not_regular", lambda f: ((f / "report.html").unlink(), (f / "report.html").mkdir())),
-    ("not_regular", lambda f: ((f / "report.html").unlink(), os.mkfifo(f / "report.html"))),
+    ("not_regular", lambda f: layout.swap_link(f / "report.html", "/etc/passwd")),
+    ("not_regular", lambda f: instead(f / "report.html", os.mkdir)),
+    ("not_regular", lambda f: instead(f / "report.html", os.mkfifo)),
     ("too_large", lambda f: os.truncate(f / "agent.yaml", (1 << 20) + 1)),
 ]
 

@@ -15,8 +15,20 @@ def test_versions_are_recognised(text: str) -> None:
     assert layout.is_version(text)
 
 
-@pytest.mark.parametrize("text", ["", "..", "20250607_230000/", "20250607_230000\n", "٢0250607_230000", "latest",
-                                  "20250607_230000-r", "/20250607_230000", "20250607_230000-r1-r2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "..",
+        "20250607_230000/",
+        "20250607_230000\n",
+        "٢0250607_230000",
+        "latest",
+        "20250607_230000-r",
+        "/20250607_230000",
+        "20250607_230000-r1-r2",
+    ],
+)
 def test_nothing_else_is_a_version(text: str) -> None:
     assert not layout.is_version(text)
 
@@ -24,7 +36,10 @@ def test_nothing_else_is_a_version(text: str) -> None:
 def test_a_resigned_version_comes_after_the_one_it_repeats() -> None:
     versions = ["20250608_000000", "20250607_230000-r10", "20250607_230000", "20250607_230000-r2"]
     assert sorted(versions, key=layout.version_order) == [
-        "20250607_230000", "20250607_230000-r2", "20250607_230000-r10", "20250608_000000"
+        "20250607_230000",
+        "20250607_230000-r2",
+        "20250607_230000-r10",
+        "20250608_000000",
     ]
     assert layout.resigned("20250607_230000", {"20250607_230000-r1"}) == "20250607_230000-r2"
     assert layout.resigned("20250607_230000-r2", set()) == "20250607_230000-r3"
@@ -53,7 +68,7 @@ def test_stable_names_follow_the_active_link(tmp_path: Path) -> None:
         assert (tmp_path / "wifi_model_active.joblib").read_text() == version
         assert (tmp_path / "wifi_metadata_active.json").read_text() == version
         assert layout.active_version(tmp_path, "wifi") == version
-    assert not [path for path in tmp_path.rglob(".*")], "nothing temporary is left"
+    assert not list(tmp_path.rglob(".*")), "nothing temporary is left"
 
 
 def test_a_link_that_names_no_version_is_no_wish(tmp_path: Path) -> None:
