@@ -32,6 +32,11 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def sshd() -> EventParser:
+    return EventParser(builtin_agents()["sshd"])
+
+
 def text(**changes: Any) -> bytes:
     return yaml.safe_dump({**SMALL, **changes}).encode()
 
@@ -227,7 +232,9 @@ def test_a_built_in_agent_describes_each_class_and_can_be_parsed_again_from_its_
         ("Server listening on 0.0.0.0 port 22.", "other", {}),
     ],
 )
-def test_ssh_lines_have_their_class_and_fields(message: str, event: str, fields: dict[str, str]) -> None:
-    parsed = EventParser(builtin_agents()["sshd"]).parse("sshd", 6, message)
+def test_ssh_lines_have_their_class_and_fields(
+    sshd: EventParser, message: str, event: str, fields: dict[str, str]
+) -> None:
+    parsed = sshd.parse("sshd", 6, message)
     assert parsed.event == event
     assert fields.items() <= parsed.fields.items()
