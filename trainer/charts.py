@@ -12,7 +12,7 @@ from math import log1p, log10
 
 from markupsafe import Markup
 
-LEFT = 9.0  # per cent of the width, for the numbers of the y axis
+LEFT = 12.0  # per cent of the width, for the numbers of the y axis
 ABOVE, BELOW = 22, 24  # px
 
 
