@@ -33,7 +33,7 @@ from tests.sshd_server import SshdServer
 def main(folder: Path) -> int:
     """Run the story in a folder of its own; 0 when every step came out as it should."""
     began = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.ExitStack() as stack:
         try:
