@@ -158,9 +158,8 @@ def fill(
         if place not in seen or verdict.is_anomaly:
             seen[place] = verdict
     hosts = {host: {"last_row": now - 4.0 - n} for n, host in enumerate((*APS, *STATIONS))}
-    keeper.commit(Cursor(0, 38201), list(seen.values()), {"wifi": {"hosts": hosts}}, incidents, now)
-    incidents.settle({"wifi": now})
-    keeper.commit(Cursor(0, 38201), [], {}, incidents, now)
+    keeper.commit(Cursor(0, 38201), list(seen.values()), {"wifi": {"hosts": hosts}}, incidents, {"wifi": now}, now)
+    keeper.commit(Cursor(0, 38201), [], {}, incidents, {"wifi": now}, now)
     set_status(state_dir, now)
     add_bundles(state_dir, now)
     db.close()

@@ -80,9 +80,9 @@ def _lead(row: read.IncidentRow) -> str:
     """What the headline left out (the figures in brackets, the second half), how long, and whether it goes on."""
     told = say.details(row)
     over = f"in {words.counted(row.windows, 'window')} over {words.lasted(row.ended - row.started)}"
-    seen = over if row.windows > 1 else "in one window"
+    seen = f"Seen {over if row.windows > 1 else 'in one window'}."
     state = "It may still go on." if row.state == "open" else "It has ended."
-    return f"{words.sentence(told)}, {seen}. {state}" if told else f"Seen {seen}. {state}"
+    return f"{words.sentence(told)}. {seen} {state}" if told else f"{seen} {state}"
 
 
 def _facts(

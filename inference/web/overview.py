@@ -188,7 +188,7 @@ def _ticks(start: float, end: float, slot_s: float, span: str) -> list[charts.Ti
     ticks = [charts.Tick(0, f"{words.day(start).split(' ')[0]} {words.clock(start)}")]
     for at in (step * n for n in range(math.ceil(start / step), math.floor(end / step) + 1)):
         before, after = (at - start) / (end - start), (end - at) / (end - start)
-        if before > 0.11 and after > 0.07:
+        if before > 0.13 and after > 0.08:
             text = words.clock(at) if span == "24h" else words.day(at).rsplit(" ", 1)[0]
             ticks.append(charts.Tick((at - start) / slot_s, text, wide_only=before < 0.22 or after < 0.16))
     return [*ticks, charts.Tick((end - start) / slot_s, words.clock(end) if span == "24h" else "now")]

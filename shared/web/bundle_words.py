@@ -78,6 +78,8 @@ class BundleWords:
         if base in self.features and ending.endswith("min") and ending[:-3].isdigit():
             title, unit = self.features[base]
             return f"{title}, over {ending[:-3]} minutes", unit
+        if ending == "s" and base:  # such as silence_s, which no agent file describes
+            return base.replace("_", " "), "s"
         return name.replace("_", " "), ""
 
     def kind(self, type_: str | None) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escape_html
 from math import isfinite, log1p, log10
+
+from shared.clean import clean
 
 TOP_DECADES = 6.0  # the timeline ends at 1 in a million
 MARKERS_APART = 6.0  # per cent of the width; closer ones are left to the list beside the chart
@@ -37,6 +39,11 @@ class Tick:
     slot: float
     text: str
     wide_only: bool = False
+
+
+def escape(text: str) -> str:
+    """A text for an element or an attribute; a host's name may be anybody's, so it is cleaned as well."""
+    return escape_html(clean(text, 400))
 
 
 def open_chart(name: str, height: int, title: str, desc: str, role: str = "img") -> str:
@@ -201,13 +208,13 @@ def _markers(incidents: Sequence[Band], across: Callable[[float], float]) -> lis
     parts: list[str] = []
     last = 100.0 + MARKERS_APART
     for band in sorted(incidents, key=lambda one: one.start, reverse=True):
-        x = min(max((across(band.start) + across(band.end)) / 2, 1.6), 98.4)
+        x = min(max((across(band.start) + across(band.end)) / 2, 2.2), 97.8)
         if last - x < MARKERS_APART:
             continue
-        last = x
+        last, wide = x, max(20, 8 + 7 * len(band.label))
         parts.append(
             f'<a class="k-{band.severity}" href="{escape(band.href)}" aria-label="Incident {escape(band.label)}:'
-            f' {escape(band.words)}"><circle cx="{x:.2f}%" cy="10" r="10"/>'
-            f'<text class="m" x="{x:.2f}%" y="14">{escape(band.label)}</text></a>'
+            f' {escape(band.words)}"><svg x="{x:.2f}%" overflow="visible"><rect x="{-wide / 2}" width="{wide}" height="20"'
+            f' rx="10"/><text class="m" y="14">{escape(band.label)}</text></svg></a>'
         )
     return parts[::-1]

@@ -35,7 +35,7 @@ def _with_headers(response: Response) -> Response:
     for name, value in FIXED.items():
         response.headers[name] = value
     response.headers.setdefault("Content-Security-Policy", POLICY)
-    if request.endpoint == "static" and response.status_code == 200 and "v" in request.args:
+    if request.endpoint == "static" and response.status_code in (200, 304) and "v" in request.args:
         response.headers["Cache-Control"] = f"public, max-age={STATIC_S}, immutable"
     elif request.endpoint != "static":
         response.headers["Cache-Control"] = "no-store"

@@ -62,6 +62,7 @@ def headline(table: Sequence[TargetRow], newest: Mapping[str, str]) -> str:
         return "No Pi is known here yet."
     current = {row.name for row in table if row.agent and row.runs == newest.get(row.agent)}
     refused = sorted({row.name for row in table if row.state[1] == "high"})
-    count = words.sentence(words.counted(len(current), "Pi", "Pis")) if current else "None"
-    first = f"{count} of {len(names)} {'runs' if len(current) == 1 else 'run'} the newest model."
+    all_of_them = words.counted(len(names), "Pi", "Pis")
+    some = words.sentence(words.counted(len(current), "", "").strip()) if current else "None"
+    first = f"{some} of {all_of_them} {'runs' if len(current) == 1 else 'run'} the newest model."
     return f"{first} {', '.join(refused[:3])} turned the last one away." if refused else first

@@ -25,7 +25,7 @@ TRANSFERS = {
     "unknown": ("Not known", "mid", "s-wait"),
 }
 ROLES = {"ap": "access points", "station": "stations"}
-FEATURES_SHOWN = 12
+FEATURES_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def facts(entry: ModelEntry, now: float) -> list[Fact]:
     unknown = data.get("unknown_share")
     known = f"{words.percent(1 - unknown)} of the lines understood" if isinstance(unknown, float) else ""
     return [
-        Fact("Learnt from", _rows(entry.metadata), span_learnt(entry.metadata)),
+        Fact("Learnt from", _rows(entry.metadata), words.figure(_days(data), "day") if _days(data) else ""),
         Fact("Windows", _windows(entry.metadata), known),
         Fact("Alert line", alert_line(entry.metadata), budget(entry.metadata)),
         Fact("Trained", words.moment(made, now) if made else "not said", took(entry.metadata)),
@@ -141,10 +141,11 @@ def facts(entry: ModelEntry, now: float) -> list[Fact]:
 
 
 def ranges(known: BundleWords) -> list[tuple[str, list[RangeRow]]]:
-    """What is normal, by role: the features that vary most first, so that the telling ones stand on top."""
+    """What is normal in one window, by role: features that vary first. The half hour's ranges stand in the report."""
     found = []
     for role, features in sorted(known.normal.items()):
-        ranked = sorted(features.items(), key=lambda each: (-(each[1][2] - each[1][0] > 0), each[0]))
+        own = [(name, figures) for name, figures in features.items() if not name.endswith("min")]
+        ranked = sorted(own, key=lambda each: (-(each[1][2] - each[1][0] > 0), each[0]))
         rows = [
             RangeRow(words.sentence(known.feature(name)[0]), name, words.amount(low), words.amount(middle), words.amount(high),
                      charts.span(middle, low, high, middle, alarm=False))
@@ -174,7 +175,7 @@ def made_of(entry: ModelEntry) -> list[tuple[str, str]]:
         ("Settings", chosen),
         ("Libraries", libraries),
         ("Memory at most", words.size(memory) if isinstance(memory, int) else ""),
-        ("Configuration", str(meta.get("config_hash") or "")),
+        ("Configuration", str(meta.get("config_hash") or "")[:16]),
     ]
     return [(term, said) for term, said in found if said]
 

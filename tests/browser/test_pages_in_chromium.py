@@ -1,0 +1,173 @@
+"""Both sites in a real Chromium: no complaint in its console, no sideways scrolling, forms that work without scripts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+from inference.web.app import create_app as create_pi
+from tests import web_data, web_trainer
+from tests.web_client import PASSWORD, set_up
+from trainer.web.app import create_app as create_trainer
+
+selenium = pytest.importorskip("selenium")
+from selenium import webdriver  # noqa: E402
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+pytestmark = pytest.mark.browser
+WAIT_S = 20
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-dev-shm-usage",
+)  # fmt: skip
+PI = ("/", "/?span=7d", "/incidents", "/incidents?host=ap1&severity=info", "/incidents/{evil_twin}", "/incidents/{ap_hang}",
+      "/models", f"/models/wifi/{web_data.PREVIOUS}/activate", "/access")  # fmt: skip
+TRAINER = (
+    "/",
+    f"/models/wifi/{web_trainer.VERSION}",
+    f"/models/wifi/{web_trainer.VERSION}/report",
+    "/fleet",
+    "/access",
+)
+OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def driver(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """One Chromium with a profile of its own, whose console can be read."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(chromium)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(str(chromium.with_name("chromedriver"))))
+    yield started
+    started.quit()
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Both sites, filled, each under its own address."""
+    folder = tmp_path_factory.mktemp("sites")
+    (folder / "pi").mkdir()
+    web_data.fill(folder / "pi")
+    models = web_trainer.fill(folder / "trainer")
+    apps = {
+        "pi": create_pi(folder / "pi", now=lambda: web_data.NOW, place="pi-attic"),
+        "trainer": create_trainer(
+            folder / "trainer", models_dir=models, now=lambda: web_data.NOW, place="Trainer on anvil"
+        ),
+    }
+    servers = [_serve(app) for app in apps.values()]
+    yield {name: f"http://127.0.0.1:{server.server_port}" for name, server in zip(apps, servers, strict=True)}
+    for server in servers:
+        server.shutdown()
+
+
+def _serve(app: Flask):  # type: ignore[no-untyped-def]  # werkzeug gives its server no public type
+    set_up(app)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def sign_in(driver: webdriver.Chrome, site: str) -> None:
+    driver.get(site + "/login")
+    if "/login" not in driver.current_url:
+        return
+    driver.find_element(By.ID, "pw").send_keys(PASSWORD)
+    driver.find_element(By.CSS_SELECTOR, ".login .btn.go").click()
+    WebDriverWait(driver, WAIT_S).until(lambda each: "/login" not in each.current_url)
+
+
+def look(driver: webdriver.Chrome, width: int, dark: bool) -> None:
+    """Set the width and what the system says about light and dark."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    wanted = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
+
+
+def incidents_of(driver: webdriver.Chrome, site: str) -> dict[str, str]:
+    """Kind → number of its incident, from the API."""
+    script = (
+        "return fetch('/api/v1/incidents').then(a => a.json()).then(a => a.incidents.map(i => [i.type, String(i.id)]))"
+    )
+    driver.get(site + "/incidents")
+    return dict(driver.execute_script(script))
+
+
+@pytest.mark.parametrize("name", ["pi", "trainer"])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
+def test_no_page_complains_or_scrolls_sideways(
+    driver: webdriver.Chrome, sites: dict[str, str], name: str, width: int, dark: bool
+) -> None:
+    site = sites[name]
+    sign_in(driver, site)
+    numbers = incidents_of(driver, site) if name == "pi" else {}
+    look(driver, width, dark)
+    driver.get_log("browser")
+    for path in PI if name == "pi" else TRAINER:
+        driver.get(site + path.format(**numbers))
+        if not path.endswith("/report"):
+            assert driver.execute_script(OVERFLOW) <= 0, path
+            assert len(driver.find_elements(By.TAG_NAME, "h1")) == 1, path
+            driver.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+            assert driver.execute_script(OVERFLOW) <= 0, f"{path}, everything unfolded"
+        assert driver.get_log("browser") == [], path
+
+
+def test_dark_and_light_are_really_different(driver: webdriver.Chrome, sites: dict[str, str]) -> None:
+    sign_in(driver, sites["pi"])
+    seen = []
+    for dark in (False, True):
+        look(driver, 1280, dark)
+        driver.get(sites["pi"] + "/")
+        seen.append(driver.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    assert seen[0] != seen[1]
+
+
+def test_the_theme_button_acts_at_once_and_is_remembered(driver: webdriver.Chrome, sites: dict[str, str]) -> None:
+    sign_in(driver, sites["pi"])
+    look(driver, 1280, False)
+    driver.get(sites["pi"] + "/models")
+    driver.find_element(By.CSS_SELECTOR, "form[data-theme-form] button").click()
+    root = "return document.documentElement.dataset.theme"
+    assert driver.execute_script(root) == "dark"
+    WebDriverWait(driver, WAIT_S).until(lambda each: each.get_cookie("pipit_theme"))
+    driver.get(sites["pi"] + "/incidents")
+    assert driver.execute_script(root) == "dark"
+    driver.delete_cookie("pipit_theme")
+
+
+def test_from_the_overview_to_the_evidence_in_one_click(driver: webdriver.Chrome, sites: dict[str, str]) -> None:
+    sign_in(driver, sites["pi"])
+    look(driver, 1280, False)
+    driver.get(sites["pi"] + "/")
+    link = driver.find_element(By.CSS_SELECTOR, "a.inc")
+    wanted = link.find_element(By.TAG_NAME, "b").text.splitlines()[-1]
+    link.click()
+    WebDriverWait(driver, WAIT_S).until(lambda each: "/incidents/" in each.current_url)
+    assert driver.find_element(By.TAG_NAME, "h1").text == wanted
+    assert driver.find_elements(By.CSS_SELECTOR, ".log code")
+
+
+def test_rolling_back_works_without_scripts(driver: webdriver.Chrome, sites: dict[str, str]) -> None:
+    sign_in(driver, sites["pi"])
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        driver.get(sites["pi"] + "/models")
+        driver.find_element(By.LINK_TEXT, "Roll back…").click()
+        WebDriverWait(driver, WAIT_S).until(lambda each: each.current_url.endswith("/activate"))
+        driver.find_element(By.CSS_SELECTOR, "main .btn.go").click()
+        WebDriverWait(driver, WAIT_S).until(lambda each: each.current_url.endswith("/models"))
+        assert f"Asked for wifi {web_data.PREVIOUS}" in driver.find_element(By.TAG_NAME, "main").text
+    finally:
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
