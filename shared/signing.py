@@ -10,17 +10,15 @@ that a refusal says which of these it was. Dates in allowed_signers are not hono
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import os
 import shutil
 import struct
 import subprocess
 import tempfile
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared import sshsig
 from shared.errors import BundleError, ConfigError
 from shared.layout import write_new
 
@@ -28,8 +26,6 @@ NAMESPACE = "pipit-bundle-v1"
 PRINCIPAL = "pipit"
 AUTO, KEYGEN, LIBRARY = "auto", "ssh-keygen", "cryptography"
 
-_MAGIC = b"SSHSIG"
-_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _ED25519 = "ssh-ed25519"
 _SIGN_TIMEOUT_S = 120.0  # a person may have to type a passphrase or touch a key
 _VERIFY_TIMEOUT_S = 20.0
@@ -41,15 +37,6 @@ class Signer:
 
     principal: str
     fingerprint: str  # SHA256:…, as ssh-keygen -l prints it
-
-
-@dataclass(frozen=True, slots=True)
-class _Signature:
-    key: bytes
-    namespace: str
-    reserved: bytes
-    hash_name: str
-    signature: bytes
 
 
 def tool(use: str = AUTO) -> str | None:
@@ -90,7 +77,7 @@ def read_public(private: Path) -> str:
     public = private if private.suffix == ".pub" else private.with_name(private.name + ".pub")
     try:
         line = public.read_text(encoding="utf-8").strip()
-        _blob(line)
+        sshsig.key_blob(line)
     except (OSError, ValueError) as cause:
         raise ConfigError(
             f"keys: cannot read the public key {public} ({cause}); make it with `ssh-keygen -y -f {private} > {public}`"
@@ -100,7 +87,7 @@ def read_public(private: Path) -> str:
 
 def fingerprint(public_line: str) -> str:
     """`SHA256:…` of a public key line."""
-    return _fingerprint(_blob(public_line))
+    return sshsig.fingerprint_of(sshsig.key_blob(public_line))
 
 
 def allowed_signers_line(public_line: str, principal: str = PRINCIPAL) -> str:
@@ -132,10 +119,12 @@ def sign(data: bytes, key: Path, use: str = AUTO) -> bytes:
     if not isinstance(private, Ed25519PrivateKey):
         raise ConfigError(f"signing: {key} is no Ed25519 key; install openssh-client to sign with other kinds")
     public = private.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
-    blob = _string(_ED25519.encode()) + _string(public)
-    made = _string(_ED25519.encode()) + _string(private.sign(_signed(data, NAMESPACE, b"", "sha512")))
+    blob = sshsig.string(_ED25519.encode()) + sshsig.string(public)
+    made = sshsig.string(_ED25519.encode()) + sshsig.string(
+        private.sign(sshsig.signed_bytes(data, NAMESPACE, b"", "sha512"))
+    )
     parts = (blob, NAMESPACE.encode(), b"", b"sha512", made)
-    return _armour(_MAGIC + struct.pack(">I", 1) + b"".join(_string(part) for part in parts))
+    return sshsig.armour(sshsig.MAGIC + struct.pack(">I", 1) + b"".join(sshsig.string(part) for part in parts))
 
 
 def verify(data: bytes, signature: bytes, allowed: bytes, revoked: bytes = b"", use: str = AUTO) -> Signer:
@@ -146,8 +135,8 @@ def verify(data: bytes, signature: bytes, allowed: bytes, revoked: bytes = b"", 
     Raises:
         BundleError: with code signature, namespace, signer_unknown or signer_revoked.
     """
-    parsed = _parse(signature)
-    mark = _fingerprint(parsed.key)
+    parsed = sshsig.parse(signature)
+    mark = sshsig.fingerprint_of(parsed.key)
     if parsed.namespace != NAMESPACE:
         raise BundleError("namespace", f"signature: made for {parsed.namespace[:40]!r}, not for {NAMESPACE!r}")
     if parsed.key in _revoked_keys(revoked):
@@ -166,7 +155,7 @@ def _verify_by_tool(keygen: str, data: bytes, signature: bytes, key: bytes, prin
     """ssh-keygen's word. It gets the one line that was chosen, so nothing is read twice."""
     with tempfile.TemporaryDirectory(prefix="pipit-") as folder:
         line, armoured = Path(folder, "allowed"), Path(folder, "sig")
-        kind = _read(key)[0].decode("ascii", "replace")
+        kind = sshsig.read_string(key)[0].decode("ascii", "replace")
         encoded = base64.b64encode(key).decode()
         line.write_text(f'{PRINCIPAL} namespaces="{NAMESPACE}" {kind} {encoded}\n', encoding="ascii")
         armoured.write_bytes(signature)
@@ -178,50 +167,24 @@ def _verify_by_tool(keygen: str, data: bytes, signature: bytes, key: bytes, prin
         return done.returncode == 0
 
 
-def _verify_by_library(data: bytes, parsed: _Signature) -> bool:
+def _verify_by_library(data: bytes, parsed: sshsig.Signature) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        kind, rest = _read(parsed.key)
-        raw, rest = _read(rest)
-        made_kind, made = _read(parsed.signature)
-        value, tail = _read(made)
+        kind, rest = sshsig.read_string(parsed.key)
+        raw, rest = sshsig.read_string(rest)
+        made_kind, made = sshsig.read_string(parsed.signature)
+        value, tail = sshsig.read_string(made)
         if kind != _ED25519.encode() or made_kind != kind or rest or tail:
             raise BundleError(
                 "signature", "signature: only Ed25519 keys can be checked without ssh-keygen; install openssh-client"
             )
-        signed = _signed(data, parsed.namespace, parsed.reserved, parsed.hash_name)
+        signed = sshsig.signed_bytes(data, parsed.namespace, parsed.reserved, parsed.hash_name)
         Ed25519PublicKey.from_public_bytes(raw).verify(value, signed)
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _parse(signature: bytes) -> _Signature:
-    """Take a signature apart. Only the canonical armour passes: ssh-keygen itself forgives damage in it."""
-    try:
-        text = signature.decode("ascii").rstrip("\n")
-        lines = text.split("\n")
-        if lines[0] != _BEGIN or lines[-1] != _END:
-            raise ValueError("no armour")
-        blob = base64.b64decode("".join(lines[1:-1]), validate=True)
-        if _armour(blob) != signature:
-            raise ValueError("the armour is not canonical")
-        if blob[:6] != _MAGIC or struct.unpack(">I", blob[6:10])[0] != 1:
-            raise ValueError("not an SSH signature of version 1")
-        parts, rest = [], blob[10:]
-        for _ in range(5):
-            part, rest = _read(rest)
-            parts.append(part)
-        if rest:
-            raise ValueError("bytes after the end")
-        key, namespace, reserved, hash_name, made = parts
-        if hash_name not in (b"sha256", b"sha512"):
-            raise ValueError("an unknown hash")
-        return _Signature(key, namespace.decode("ascii"), reserved, hash_name.decode(), made)
-    except (ValueError, IndexError, struct.error, binascii.Error) as cause:
-        raise BundleError("signature", f"signature: not a sound SSH signature ({cause})") from cause
 
 
 def _principal(key: bytes, allowed: bytes, mark: str) -> str:
@@ -249,7 +212,7 @@ def _is_key(kind: str, rest: list[str], key: bytes) -> bool:
     if not rest or "=" in kind or '"' in kind:
         return False
     try:
-        return _blob(f"{kind} {rest[0]}") == key
+        return sshsig.key_blob(f"{kind} {rest[0]}") == key
     except ValueError:
         return False
 
@@ -260,52 +223,12 @@ def _revoked_keys(text: bytes) -> set[bytes]:
     for number, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
         if line.strip() and not line.startswith("#"):
             try:
-                keys.add(_blob(line))
+                keys.add(sshsig.key_blob(line))
             except ValueError as cause:
                 raise BundleError(
                     "signer_revoked", f"signature: line {number} of the revocation file is no public key ({cause})"
                 ) from cause
     return keys
-
-
-def _blob(public_line: str) -> bytes:
-    """The key bytes of `kind base64 [comment]`."""
-    words = public_line.split()
-    if len(words) < 2:
-        raise ValueError("not a public key line")
-    blob = base64.b64decode(words[1], validate=True)
-    if _read(blob)[0] != words[0].encode():
-        raise ValueError("the kind does not fit the key")
-    return blob
-
-
-def _fingerprint(blob: bytes) -> str:
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-
-
-def _signed(data: bytes, namespace: str, reserved: bytes, hash_name: str) -> bytes:
-    """What the key really signs: the message's hash with its purpose."""
-    digest = hashlib.new(hash_name, data).digest()
-    return _MAGIC + b"".join(_string(part) for part in (namespace.encode(), reserved, hash_name.encode(), digest))
-
-
-def _armour(blob: bytes) -> bytes:
-    body = "\n".join(textwrap.wrap(base64.b64encode(blob).decode(), 70))
-    return f"{_BEGIN}\n{body}\n{_END}\n".encode()
-
-
-def _string(data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + data
-
-
-def _read(data: bytes) -> tuple[bytes, bytes]:
-    """One length-prefixed string and what follows it."""
-    if len(data) < 4:
-        raise ValueError("cut short")
-    length = struct.unpack(">I", data[:4])[0]
-    if length > len(data) - 4:
-        raise ValueError("cut short")
-    return data[4 : 4 + length], data[4 + length :]
 
 
 def _run(command: list[str], data: bytes, timeout_s: float, step: str) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import signing
+from shared import signing, sshsig
 from shared.errors import BundleError, ConfigError
 from shared.signing import KEYGEN, LIBRARY
 
@@ -123,7 +123,7 @@ def test_an_armour_that_is_not_canonical_is_refused(key: Path) -> None:
     one_line = "\n".join([lines[0], "".join(lines[1:-1]), lines[-1]]) + "\n"
     blob = base64.b64decode("".join(lines[1:-1]))
     assert code_of(DATA, one_line.encode(), allowed(key)) == "signature"
-    assert code_of(DATA, signing._armour(blob + b"\0"), allowed(key)) == "signature"
+    assert code_of(DATA, sshsig.armour(blob + b"\0"), allowed(key)) == "signature"
 
 
 def test_a_key_is_never_overwritten(key: Path) -> None:
