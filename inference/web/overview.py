@@ -40,9 +40,9 @@ def headline(health: Health, status: read.Status, open_count: int, newest: float
     if health == "stopped":
         return f"The daemon was stopped {words.ago(status.updated, now)}."
     if health == "dead":
-        return f"The daemon has not been heard for {words.lasted(now - status.updated)}."
+        return f"The daemon has not been heard for {words.at_length(now - status.updated)}."
     if health == "no-database":
-        since = f" for {words.lasted(now - status.last_run)}" if status.last_run else " yet"
+        since = f" for {words.at_length(now - status.last_run)}" if status.last_run else " yet"
         return f"The log database has not answered{since}."
     if health == "no-model":
         return "Pipit is running, but it has no model yet."
@@ -63,7 +63,8 @@ def lead(health: Health, status: read.Status, totals: read.Totals, quiet: int, n
     if health in ("stopped", "dead"):
         return f"What you see below is the state of {words.moment(status.updated, now)}. Nothing is scored meanwhile."
     if health == "no-database":
-        return "What you see below is older. Pipit keeps trying and will catch up by itself."
+        state = f"the state of {words.moment(status.last_run, now)}" if status.last_run else "older"
+        return f"What you see below is {state}. Pipit keeps trying and will catch up by itself."
     if health == "no-model":
         return "It reads the log and waits. Nothing is scored until a model arrives; no row is lost meanwhile."
     looked = f"Pipit looked at {words.counted(totals.windows, 'window')} of {words.counted(totals.hosts, 'host')} today"

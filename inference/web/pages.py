@@ -69,7 +69,8 @@ def overview_page() -> ResponseReturnValue:
             "strips": (loud or strips)[: overview.LOUD_HOSTS],
             "quiet_strips": [strip for strip in strips if strip not in (loud or strips)[: overview.LOUD_HOSTS]],
             "timeline": Markup(overview.timeline(db, span, _any_words(room), recent, links, now)),  # noqa: S704  made here
-            "as_of": words.clock(status.updated) if health in ("dead", "stopped") else None,
+            "as_of": _as_of(health, status),
+            "is_calm": not loud,
             "refused": sum(1 for row in room.store().bundles() if row.state in ("refused", "bad")),
         },
     )
@@ -96,6 +97,13 @@ def _render_overview(
         facts=facts,
         **{**plain, **more},
     )
+
+
+def _as_of(health: Health, status: read.Status) -> str | None:
+    """The time of what the cards show, where that is not now."""
+    if health in ("dead", "stopped"):
+        return words.clock(status.updated)
+    return words.clock(status.last_run) if health == "no-database" and status.last_run else None
 
 
 def incidents_page() -> ResponseReturnValue:

@@ -209,7 +209,7 @@ def _markers(incidents: Sequence[Band], across: Callable[[float], float]) -> lis
     last = 100.0 + MARKERS_APART
     for band in sorted(incidents, key=lambda one: one.start, reverse=True):
         x = min(max((across(band.start) + across(band.end)) / 2, 2.2), 97.8)
-        if last - x < MARKERS_APART:
+        if last - x < max(MARKERS_APART, 3 * len(band.label)):  # a longer number takes more room
             continue
         last, wide = x, max(20, 8 + 7 * len(band.label))
         parts.append(

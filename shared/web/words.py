@@ -96,6 +96,14 @@ def lasted(seconds: float) -> str:
     return f"{seconds / DAY_S:.0f} days"
 
 
+def at_length(seconds: float) -> str:
+    """A span of time in whole words, for a sentence: "14 minutes", "3 hours", "2 days"."""
+    for unit_s, noun, most in ((1, "second", 90), (MINUTE_S, "minute", 90 * MINUTE_S), (HOUR_S, "hour", 2 * DAY_S)):
+        if seconds < most:
+            return figure(round(max(0.0, seconds) / unit_s), noun)
+    return figure(round(seconds / DAY_S), "day")
+
+
 def clock(time_s: float, seconds: bool = False) -> str:
     """The time of day: 21:15, or 21:15:32."""
     return _at(time_s).strftime("%H:%M:%S" if seconds else "%H:%M")

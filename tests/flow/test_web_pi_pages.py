@@ -66,14 +66,14 @@ def test_a_database_that_does_not_answer_is_said_first(tmp_path: Path) -> None:
     web_data.fill(tmp_path, days=0.2)
     web_data.set_status(tmp_path, NOW, source_error="cannot reach db.riverside.lan:5432", last_run=NOW - 840)
     client = a_site(tmp_path)
-    assert h1(client, "/") == "The log database has not answered for 14 min."
+    assert h1(client, "/") == "The log database has not answered for 14 minutes."
     assert "cannot reach db.riverside.lan:5432" in client.get("/").get_data(as_text=True)
 
 
 def test_a_daemon_that_is_gone_is_said_first(tmp_path: Path) -> None:
     web_data.fill(tmp_path, days=0.2)
     client = a_site(tmp_path, NOW + 3600)
-    assert h1(client, "/") == "The daemon has not been heard for 60 min."
+    assert h1(client, "/") == "The daemon has not been heard for 60 minutes."
     assert client.get("/api/v1/health").get_json()["daemon"] == "dead"
 
 
