@@ -199,7 +199,7 @@ def strips(db: sqlite3.Connection, known: BundleWords, now: float) -> list[HostS
     """Every host's last 24 hours, the loud ones first, then by name."""
     end = math.ceil(now / CELL_S) * CELL_S
     start = end - CELLS * CELL_S
-    rows: dict[str, list[read.Heat | None]] = {host.host: [None] * CELLS for host in read.hosts(db)}
+    rows: dict[str, list[read.Heat | None]] = {host.host: [None] * CELLS for host in read.hosts(db, since=now)}
     for cell in read.heat(db, start, span_s=CELL_S):
         slot = round((cell.start - start) / CELL_S)
         if 0 <= slot < CELLS:

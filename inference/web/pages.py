@@ -133,7 +133,7 @@ def incidents_page() -> ResponseReturnValue:
         page=page,
         more=len(found) > PAGE_ROWS,
         kinds=_kinds(room),
-        hosts=[h.host for h in read.hosts(db)],
+        hosts=[h.host for h in read.hosts(db, since=now)],
         filtered=any(chosen[name] for name in ("severity", "type", "host", "since")),
     )
 
