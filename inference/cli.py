@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,30 +31,38 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 @click.pass_context
 def cli(context: click.Context, /, config: Path | None, **flags: Any) -> None:
     """Judge log rows with the models that trainers ship here."""
-    context.obj = lambda: _settings(config, flags)
+    context.obj = _Given(config, flags)
 
 
-def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
-    from inference.config import load_settings
+@dataclass(frozen=True)
+class _Given:
+    """What was said before the command's name; called, it gives the settings and sets logging up."""
 
-    settings = load_settings(config, environ(), flags)
-    setup_logging(settings.log_level, settings.log_file)
-    return settings
+    config: Path | None
+    flags: dict[str, Any]
+
+    def __call__(self) -> Settings:
+        from inference.config import load_settings
+
+        settings = load_settings(self.config, environ(), self.flags)
+        setup_logging(settings.log_level, settings.log_file)
+        return settings
 
 
 @cli.command()
 @click.pass_obj
-def run(load: Any) -> None:
+def run(load: _Given) -> None:
     """Serve until SIGTERM: take models in, judge new rows. SIGHUP reads the settings again."""
-    from inference.daemon import Daemon
+    from inference.run import become_daemon
 
-    Daemon(load(), environ(), load).run()
+    load()  # faults in the settings are said here
+    become_daemon(load.config, load.flags)
 
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
-def once(load: Any, as_json: bool) -> int:
+def once(load: _Given, as_json: bool) -> int:
     """Take models in and judge everything that waits, once; then end."""
     from inference.once import run_once
 
@@ -72,7 +81,7 @@ def _once_text(report: dict[str, Any]) -> str:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
-def status(load: Any, as_json: bool) -> int:
+def status(load: _Given, as_json: bool) -> int:
     """What the daemon last said, which models serve, what was found in the last day."""
     from inference.report import status_report, status_text
 
@@ -86,7 +95,7 @@ def status(load: Any, as_json: bool) -> int:
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="The newest so many.")
 @click.option("--open", "open_only", is_flag=True, help="Only those that are not over.")
 @click.pass_obj
-def incidents(load: Any, as_json: bool, limit: int, open_only: bool) -> None:
+def incidents(load: _Given, as_json: bool, limit: int, open_only: bool) -> None:
     """What was found, the newest first."""
     from inference.report import incidents_text, read_incidents
 
@@ -103,7 +112,7 @@ def incidents(load: Any, as_json: bool, limit: int, open_only: bool) -> None:
     "--budget", type=click.FloatRange(min=0, min_open=True), help="Incidents per host-week instead of the bundle's."
 )
 @click.pass_obj
-def replay(load: Any, export: Path, bundle: Path, as_json: bool, show_all: bool, budget: float | None) -> None:
+def replay(load: _Given, export: Path, bundle: Path, as_json: bool, show_all: bool, budget: float | None) -> None:
     """Judge an export exactly as the daemon judges the log; with --json every window is one line."""
     from inference.replaying import replay_export, verdict_text
 
@@ -118,7 +127,7 @@ def replay(load: Any, export: Path, bundle: Path, as_json: bool, show_all: bool,
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
-def check(load: Any, as_json: bool) -> int:
+def check(load: _Given, as_json: bool) -> int:
     """Look at database, index, clock, disk, inbox, keys and Redis; say what to do about what is wrong."""
     from inference.check import check_all, check_text
 
@@ -133,7 +142,7 @@ def check(load: Any, as_json: bool) -> int:
     "--reset-password", is_flag=True, help="Forget the administrator's password, print a one-time token, end."
 )
 @click.pass_obj
-def web(load: Any, bind: str | None, reset_password: bool) -> None:
+def web(load: _Given, bind: str | None, reset_password: bool) -> None:
     """Serve pages and API with gunicorn, on this machine alone until a password is set."""
     from dataclasses import replace
 

@@ -17,26 +17,13 @@ import click
 from inference import state
 from inference.bundle_store import BundleStore
 from inference.models import ModelSlot
-from inference.reconcile import ACTIVATE, ROLLBACK, ReconcileSettings, reconcile, start
+from inference.reconcile import ACTIVATE, ROLLBACK, reconcile, start
+from inference.reconciling import reconcile_settings
 from shared import bundle, layout
 from shared.clean import clean
 from shared.errors import BundleError, ConfigError, ShipError
 
 _POLL_S = 0.1
-
-
-def reconcile_settings(settings: Any) -> ReconcileSettings:
-    """What `reconcile` needs, from the service's settings."""
-    folder: Path = settings.state_folder
-    inbox: Path = settings.inbox_folder
-    return ReconcileSettings(
-        inbox=inbox,
-        store=folder / "store",
-        receipts=inbox.parent / layout.RECEIPTS,
-        allowed_signers=settings.signers_file or folder / "allowed_signers",
-        revoked_keys=folder / "revoked_keys",
-        machine=settings.audience or os.uname().nodename,
-    )
 
 
 @click.group()

@@ -16,7 +16,7 @@ from inference.source import BATCH_ROWS, Batch, Cursor, Head, LogSource
 from inference.state import State
 from shared.values import Row, Verdict
 
-SHOWN_ANOMALIES = 200  # of one cycle, for the live list; the store has them all
+SHOWN_ANOMALIES = 50  # of one cycle, for the live list; the store has them all
 
 
 NUMBERS = (
@@ -106,10 +106,12 @@ def run_cycle(
         standing.cursor = batch.cursor
         report.drained = batch.drained
         until = judges.until_drained(head.now) if batch.drained else judges.until_behind(batch.rows, head.now)
-        verdicts = _close(judges, until, report)
-        new = state.commit(batch.cursor, verdicts, judges.memories(), standing.incidents, judges.closed(), now())
-        _count(report, batch, head, new)
-        beat()
+        for piece in judges.pieces(until):
+            verdicts = _close(judges, piece, report)
+            new = state.commit(batch.cursor, verdicts, judges.memories(), standing.incidents, judges.closed(), now())
+            _count_verdicts(report, new)
+            beat()
+        _count_rows(report, batch, head)
     report.late = judges.take_late()
     report.open_incidents = len(standing.incidents)
     report.seconds, report.cpu_seconds = time.monotonic() - began, time.process_time() - cpu
@@ -129,15 +131,19 @@ def _close(judges: Judges, until: Mapping[str, float], report: CycleReport) -> l
     return verdicts
 
 
-def _count(report: CycleReport, batch: Batch, head: Head, new: list[Verdict]) -> None:
-    """Add one batch to the report."""
+def _count_verdicts(report: CycleReport, new: list[Verdict]) -> None:
+    """Add what was saved to the report."""
     anomalies = [verdict for verdict in new if verdict.is_anomaly]
-    report.seen += batch.seen
-    report.bad += batch.bad
-    report.rows += len(batch.rows)
     report.windows += len(new)
     report.anomalies += len(anomalies)
     report.found = (report.found + anomalies)[-SHOWN_ANOMALIES:]
+
+
+def _count_rows(report: CycleReport, batch: Batch, head: Head) -> None:
+    """Add one batch to the report."""
+    report.seen += batch.seen
+    report.bad += batch.bad
+    report.rows += len(batch.rows)
     report.newest = _newest(report.newest, batch.rows)
     report.gaps, report.gaps_expired = len(batch.cursor.gaps), batch.cursor.expired
     report.source_now = head.now

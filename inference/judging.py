@@ -21,8 +21,10 @@ from shared.values import Row, Verdict
 
 logger = logging.getLogger(__name__)
 
-BUFFER_ROWS = 20_000
+BUFFER_ROWS = 5_000
 RETRY_S = 300.0  # a judge that failed is tried again, without losing rows: they are read again from where it stood
+PIECE_S = 3600.0
+DAY_S = 86_400.0
 FOREVER = float("inf")
 by_time = itemgetter(1, 0)
 
@@ -179,6 +181,19 @@ class Judges:
         times = sorted(row[1] for row in rows)
         until = min(times[len(times) // 2], now) - self._late_s
         return dict.fromkeys(self._benches, until)
+
+    def pieces(self, until: Mapping[str, float]) -> Iterator[Mapping[str, float]]:
+        """`until` in hours, so that a backlog's verdicts are never in memory all at once."""
+        points: set[float] = set()
+        for agent, end in until.items():
+            bench = self._benches[agent]
+            times = [row[1] for row in bench.waiting]
+            begin = bench.judge.closed_until if bench.judge.closed_until > -FOREVER else min(times, default=end)
+            last = min(end, max([begin, *times]) + DAY_S)  # a day after its last row a host is gone, and silent no more
+            points.update(begin + PIECE_S * n for n in range(1, int((last - begin) / PIECE_S) + 1))
+        for point in sorted(points):
+            yield {agent: min(point, end) for agent, end in until.items()}
+        yield until
 
     def close(self, until: Mapping[str, float]) -> Iterator[tuple[str, list[Verdict], float]]:
         """Judge every agent's complete windows; gives (agent, verdicts, CPU seconds)."""

@@ -18,6 +18,7 @@ from inference.judging import Judges, Judging
 from inference.live import Live, check_url
 from inference.metrics import Metrics
 from inference.models import ModelSlot, Serving
+from inference.reconciling import reconcile_settings
 from inference.source import Cursor, LogSource, start_cursor
 from shared.errors import ConfigError, StoreError
 from shared.frame import parse_time
@@ -243,20 +244,6 @@ def begin(source: LogSource, start: str) -> Cursor:
         raise ConfigError(
             f"settings: INFERENCE_START is {start!r}, not 24h, 7d, all, now or a date ({error})"
         ) from None
-
-
-def reconcile_settings(settings: Settings) -> reconcile.ReconcileSettings:
-    """Where bundles come from, where they are kept and who may sign them."""
-    signers = settings.signers_file or settings.state_folder / "allowed_signers"
-    inbox = settings.inbox_folder
-    return reconcile.ReconcileSettings(
-        inbox=inbox,
-        store=settings.state_folder / "store",
-        receipts=inbox.parent / "receipts",
-        allowed_signers=signers,
-        revoked_keys=settings.state_folder / "revoked_keys",
-        machine=settings.audience or os.uname().nodename,
-    )
 
 
 def resident_mb() -> float:

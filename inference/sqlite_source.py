@@ -170,6 +170,7 @@ class SqliteSource:
             raise SourceError(f"open log table: there is no file {self._path}; check INFERENCE_DATABASE_URL")
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
         db = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA cache_size=-512")  # kB; the default of 2 MB holds rows that are not asked for again
         db.text_factory = lambda raw: str(raw, "utf-8", "replace")
         db.create_function("pipit_time", 1, _moment, deterministic=True)
         return db

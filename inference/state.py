@@ -70,6 +70,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA cache_size=-512")  # kB: the pages of one transaction; the system caches the file anyway
         db.executescript(SCHEMA)
         db.executescript(bundle_store.SCHEMA)
     except (OSError, sqlite3.Error) as error:

@@ -28,6 +28,7 @@ from shared.vocabulary import Formula, Lexicon, compile_formula
 CACHE_SIZE = 20_000  # different messages whose parse is remembered
 ANY_ROLE = "any"  # the role of hosts of an agent that tells none apart
 SKIP, AGAIN = -2, -1  # slots of rows that are not counted, and of "last message repeated"
+NOISE = "noise"  # the kind of lines that mean nothing
 MAX_PLANS = 4_096  # sets of events whose plan is remembered
 MAX_REPEAT = 10_000  # "repeated N times" is believed up to here
 
@@ -295,8 +296,8 @@ class FeatureExtractor:
         fields = parsed.fields
         if parsed.again:
             slot = AGAIN
-        elif parsed.event == UNKNOWN and self._role_of and program not in self._role_of:
-            slot = SKIP  # what the kernel says of other things is no WiFi line of unknown form
+        elif self._role_of and program not in self._role_of and (parsed.event == UNKNOWN or fields.get("kind") == NOISE):
+            slot = SKIP  # what the kernel says of other things is no line of the agent's
         else:
             slot = self.table.lexicon.slot(parsed.event, fields.get("kind", ""))
         cell = Cell(

@@ -92,8 +92,8 @@ class Judge:
         groups: dict[float, list[Window]] = {}
         for window in windows:
             groups.setdefault(window.end, []).append(window)
-        if self._watch is not None and math.isfinite(self._ticked) and math.isfinite(last):
-            first = self._ticked + self._span
+        if self._watch is not None and math.isfinite(last):
+            first = self._ticked + self._span if math.isfinite(self._ticked) else min(groups, default=last)
             spans = min(int((last - first) / self._span) + 1, 10_000)  # a jump of the clock is no month of silences
             for k in range(spans):
                 groups.setdefault(first + k * self._span, [])

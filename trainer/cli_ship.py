@@ -1,11 +1,10 @@
-"""`pipit-trainer ship | rollback | targets | keys | models`."""
+"""`pipit-trainer ship | rollback`."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,16 +14,14 @@ import click
 
 from shared import layout
 from shared.clean import clean
-from shared.errors import ConfigError, PipitError, ShipError
-from trainer import fleet, history, registry
+from shared.errors import PipitError, ShipError
+from trainer import fleet
 from trainer import targets as known
-from trainer.deliver import Sender, behind, check, deliver, failure, roll_back
-from trainer.keys import ensure_key
+from trainer.cli_registry import PATH, sender_of
+from trainer.deliver import Sender, behind, deliver, failure, roll_back
 from trainer.remote import Progress, no_progress
 from trainer.ship import GOOD, LOADED, Shipped, Wait
 from trainer.targets import Target
-
-_PATH = click.Path(path_type=Path)
 
 
 class WaitCommand(click.Command):
@@ -38,8 +35,8 @@ def _way(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option("--agent", help="Which agent, where a version's name is not unique."),
-            click.option("--identity", type=_PATH, help="SSH key to log in with."),
-            click.option("--known-hosts", type=_PATH, help="File that pins the host's key."),
+            click.option("--identity", type=PATH, help="SSH key to log in with."),
+            click.option("--known-hosts", type=PATH, help="File that pins the host's key."),
             click.option(
                 "--wait",
                 type=click.Choice([LOADED, GOOD]),
@@ -85,7 +82,7 @@ def ship(
     """Ship VERSION (a version, `latest`, `active` or `wifi_<version>`) to a target or a fleet."""
     if (target is None) == (group is None):
         raise click.UsageError("give either --to or --fleet")
-    sender = _sender(settings)
+    sender = sender_of(settings)
     waiting = Wait(wait, timeout) if wait else None
     if catch_up:
         members = (
@@ -124,175 +121,13 @@ def rollback(
     as_json: bool,
 ) -> None:
     """Bring VERSION (or the former one) back to a target, signed anew as `<version>-rN`."""
-    sender = _sender(settings)
+    sender = sender_of(settings)
     found = known.find_target(sender.state_dir, target, identity, known_hosts)
     with _progress(f"rollback → {found.name}", as_json) as progress:
         shipped = roll_back(
             sender, found, version, agent, wait=Wait(wait, timeout) if wait else None, progress=progress
         )
     _say(shipped, as_json)
-
-
-@click.group()
-def targets() -> None:
-    """The Pis that this trainer ships to."""
-
-
-@targets.command("add")
-@click.argument("name")
-@click.argument("url")
-@click.option("--identity", type=_PATH, help="SSH key to log in with.")
-@click.option("--known-hosts", type=_PATH, help="File that pins the host's key.")
-@click.option("--group", "groups", multiple=True, help="A fleet it belongs to; may be repeated.")
-@click.pass_obj
-def targets_add(
-    settings: Any, name: str, url: str, identity: Path | None, known_hosts: Path | None, groups: tuple[str, ...]
-) -> None:
-    """Add NAME at sftp://user@host:port/inbox (one slash: from the login folder; two: absolute)."""
-    here = [path.expanduser().absolute() if path else None for path in (identity, known_hosts)]
-    known.add_target(_state(settings), known.parse_target(name, url, here[0], here[1], groups))
-    click.echo(f"target {name} added")
-
-
-@targets.command("list")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def targets_list(settings: Any, as_json: bool) -> None:
-    """Known targets, and what happened there last."""
-    last = history.latest(_state(settings))
-    rows: list[dict[str, Any]] = []
-    for target in known.load_targets(_state(settings)).values():
-        done = {agent: asdict(transfer) for (name, agent), transfer in last.items() if name == target.name}
-        rows.append({"name": target.name, "url": target.url, "groups": list(target.groups), "last": done})
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        said = ", ".join(f"{agent} {t['version']} {t['state']}" for agent, t in row["last"].items()) or "nothing yet"
-        click.echo(clean(f"{row['name']:<16} {row['url']:<48} {','.join(row['groups']):<12} {said}"))
-
-
-@targets.command("remove")
-@click.argument("name")
-@click.pass_obj
-def targets_remove(settings: Any, name: str) -> None:
-    """Forget a target."""
-    known.remove_target(_state(settings), name)
-    click.echo(f"target {name} removed")
-
-
-@targets.command("check")
-@click.argument("name")
-@click.pass_obj
-def targets_check(settings: Any, name: str) -> None:
-    """Log in, see that the inbox can be written, and print what serves there as JSON."""
-    click.echo(json.dumps(check(_sender(settings), known.find_target(_state(settings), name))))
-
-
-@targets.command("history")
-@click.option("--target")
-@click.option("--agent")
-@click.option("--limit", default=20, show_default=True)
-@click.option("--forget-days", type=float, help="Remove what is older than this many days instead.")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def targets_history(
-    settings: Any, target: str | None, agent: str | None, limit: int, forget_days: float | None, as_json: bool
-) -> None:
-    """What was shipped, newest first."""
-    if forget_days is not None:
-        click.echo(f"{history.forget(_state(settings), time.time() - forget_days * 86400)} removed")
-        return
-    found = history.transfers(_state(settings), target=target, agent=agent, limit=limit)
-    if as_json:
-        click.echo(json.dumps([asdict(transfer) for transfer in found]))
-        return
-    for t in found:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(t.at))
-        click.echo(
-            clean(f"{when}  {t.what:<8} {t.agent} {t.version:<20} {t.target:<16} {t.state:<9} {t.code} {t.reason}")
-        )
-
-
-@click.group()
-def keys() -> None:
-    """The key that signs bundles."""
-
-
-@keys.command("init")
-@click.pass_obj
-def keys_init(settings: Any) -> None:
-    """Make the signing key where there is none."""
-    key = ensure_key(_state(settings), settings.signing_key)
-    click.echo(f"{'made' if key.made else 'there already:'} {key.path} ({key.fingerprint})")
-    click.echo(key.allowed_signers_line)
-
-
-@keys.command("show")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def keys_show(settings: Any, as_json: bool) -> None:
-    """The public key, its fingerprint, and the line for a Pi's allowed signers file."""
-    key = ensure_key(_state(settings), settings.signing_key)
-    if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "path": str(key.path),
-                    "public": key.public,
-                    "fingerprint": key.fingerprint,
-                    "allowed_signers": key.allowed_signers_line,
-                }
-            )
-        )
-        return
-    click.echo(f"{key.public}\n{key.fingerprint}\n{key.allowed_signers_line}")
-
-
-@click.group()
-def models() -> None:
-    """The models on this machine."""
-
-
-@models.command("list")
-@click.option("--agent")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
-    """All versions, newest first."""
-    entries = registry.list_models(settings.models_dir, agent)
-    if as_json:
-        click.echo(json.dumps([entry.as_json() for entry in entries]))
-        return
-    for entry in entries:
-        said = entry.fault or f"serial {entry.serial}, {entry.size_bytes / 1e6:.1f} MB"
-        click.echo(clean(f"{'*' if entry.active else ' '} {entry.model_id:<32} {said}"))
-
-
-@models.command("show")
-@click.argument("version")
-@click.option("--agent")
-@click.pass_obj
-def models_show(settings: Any, version: str, agent: str | None) -> None:
-    """One version with its metadata, as JSON."""
-    click.echo(
-        json.dumps(
-            registry.show(settings.models_dir, *layout.resolve(settings.models_dir, version, agent)).as_json(), indent=2
-        )
-    )
-
-
-@models.command("prune")
-@click.option("--keep", default=5, show_default=True, help="Versions of each agent that stay.")
-@click.option("--older-than-days", type=float, help="Remove only versions older than this.")
-@click.option("--agent")
-@click.pass_obj
-def models_prune(settings: Any, keep: int, older_than_days: float | None, agent: str | None) -> None:
-    """Remove old versions; never one that is active here or at a target."""
-    held = {layout.model_id(t.agent, t.version) for t in history.latest(_state(settings)).values()}
-    before = None if older_than_days is None else time.time() - older_than_days * 86400
-    for model_id in registry.prune(settings.models_dir, keep, agent=agent, before=before, held=held):
-        click.echo(f"removed {model_id}")
 
 
 def _ship_fleet(
@@ -377,18 +212,6 @@ def _say(shipped: Shipped, as_json: bool) -> None:
         f"{model_id} {shipped.state} on {shipped.target} (serial {shipped.serial}, {shipped.size_bytes / 1e6:.1f} "
         f"MB in {shipped.seconds:.1f} s)"
     )
-
-
-def _sender(settings: Any) -> Sender:
-    state = _state(settings)
-    return Sender(Path(settings.models_dir).expanduser(), state, ensure_key(state, settings.signing_key))
-
-
-def _state(settings: Any) -> Path:
-    state = Path(settings.state_dir).expanduser()
-    if state.exists() and not state.is_dir():
-        raise ConfigError(f"state_dir: {state} is no folder")
-    return state
 
 
 @contextlib.contextmanager

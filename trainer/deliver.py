@@ -14,8 +14,9 @@ from shared.errors import ConfigError, PipitError, ShipError
 from trainer import history, registry, targets
 from trainer.history import Transfer
 from trainer.keys import SigningKey
+from trainer.receipts import read_agent_receipt
 from trainer.remote import Progress, Remote, no_progress
-from trainer.ship import Shipped, SignedBundle, Wait, load_signed, raise_if_refused, read_agent_receipt, ship_to
+from trainer.ship import Shipped, SignedBundle, Wait, load_signed, raise_if_refused, ship_to
 from trainer.targets import Target
 
 

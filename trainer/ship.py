@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from shared import bundle, layout, signing
 from shared.bundle import Manifest
-from shared.clean import clean
 from shared.errors import BundleError, ShipError
 from trainer import targets
 from trainer.keys import SigningKey
+from trainer.receipts import LIMIT, Receipt, parse_receipt
 from trainer.remote import Progress, Remote, no_progress
 from trainer.targets import Target
 
@@ -32,7 +30,6 @@ _SPACE = 3  # times the bundle: the upload, the version it replaces, and room
 _KEEP = 5  # versions that stay in an inbox
 _LEFTOVER_S = 24 * 3600.0
 _SETTLED_S = 3600.0
-_RECEIPT_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +49,6 @@ class Wait:
     poll_s: float = 0.2
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a Pi says became of a bundle; its texts are cleaned, since the Pi may not be what it was."""
-
-    agent: str
-    version: str
-    serial: int
-    manifest_sha256: str
-    state: str
-    code: str
-    reason: str
-    pi: str
-    at: str
-    previous: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +243,7 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
     while True:
         found = _read_receipt(remote, signed)
         if found is not None and found != before:
-            receipt = _parse_receipt(found)
+            receipt = parse_receipt(found)
             if receipt and (receipt.state in (GOOD, REFUSED, RETURNED) or receipt.state == wait.until):
                 return receipt
         if receipt is None and remote.read_link(f"{manifest.agent}/{layout.ACTIVE}") != manifest.version:
@@ -280,35 +261,9 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
         wait.sleep(wait.poll_s)
 
 
-def read_agent_receipt(remote: Remote, agent: str) -> Receipt | None:
-    """The newest receipt of an agent, which says what serves there."""
-    name, _ = layout.receipt_names(agent, "")
-    found = remote.read(f"../{layout.RECEIPTS}/{name}", _RECEIPT_LIMIT)
-    return _parse_receipt(found) if found else None
-
-
 def _read_receipt(remote: Remote, signed: SignedBundle) -> bytes | None:
     _, name = layout.receipt_names(signed.manifest.agent, signed.manifest.version)
-    return remote.read(f"../{layout.RECEIPTS}/{name}", _RECEIPT_LIMIT)
-
-
-def _parse_receipt(raw: bytes) -> Receipt | None:
-    """A receipt, or None where this is none (yet)."""
-    try:
-        said: dict[str, Any] = json.loads(raw)
-        texts = {
-            name: clean(str(said[name]), 2000)
-            for name in Receipt.__dataclass_fields__
-            if name not in ("serial", "previous")
-        }
-        previous = said["previous"]
-        return Receipt(
-            **texts,
-            serial=int(said["serial"]),
-            previous=previous if isinstance(previous, str) and layout.is_version(previous) else None,
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+    return remote.read(f"../{layout.RECEIPTS}/{name}", LIMIT)
 
 
 def _place(signed: SignedBundle) -> str:

@@ -18,7 +18,7 @@ from shared.errors import ConfigError, ShipError
 from tests.fakes import V1, V2, V3, Pi, Workshop
 from tests.services import free_port
 from tests.sshd_server import SshdServer
-from trainer import cli_ship, fleet, history, targets
+from trainer import cli_registry, cli_ship, fleet, history, targets
 from trainer.deliver import Sender, behind, deliver, roll_back
 from trainer.remote import LocalRemote
 from trainer.ship import Shipped, Wait, ship, ship_to
@@ -274,7 +274,7 @@ def test_targets_are_added_shown_and_shipped_to(
     workshop: Workshop, pi: RunningPi, own_sshd: SshdServer, run: Callable[..., Result]
 ) -> None:
     added = run(
-        cli_ship.targets,
+        cli_registry.targets,
         "add",
         "attic",
         own_sshd.url,
@@ -290,13 +290,13 @@ def test_targets_are_added_shown_and_shipped_to(
     shipped = run(cli_ship.ship, "latest", "--to", "attic", "--wait", "--json")
     assert shipped.exit_code == 0, shipped.output
     assert json.loads(shipped.stdout)["state"] == "loaded"
-    checked = json.loads(run(cli_ship.targets, "check", "attic").stdout)
+    checked = json.loads(run(cli_registry.targets, "check", "attic").stdout)
     assert checked["agents"]["wifi"]["version"] == V1
-    listed = json.loads(run(cli_ship.targets, "list", "--json").stdout)
+    listed = json.loads(run(cli_registry.targets, "list", "--json").stdout)
     assert listed[0]["last"]["wifi"]["state"] == "loaded"
     assert run(cli_ship.ship, V1, "--fleet", "home", "--wait=loaded").exit_code == 0
-    assert f"wifi {V1}" in run(cli_ship.targets, "history").stdout
-    assert run(cli_ship.targets, "remove", "attic").exit_code == 0
+    assert f"wifi {V1}" in run(cli_registry.targets, "history").stdout
+    assert run(cli_registry.targets, "remove", "attic").exit_code == 0
 
 
 def test_ship_takes_a_url_and_its_keys(
@@ -310,19 +310,19 @@ def test_ship_takes_a_url_and_its_keys(
 
 
 def test_keys_show_prints_what_a_pi_needs(workshop: Workshop, run: Callable[..., Result]) -> None:
-    shown = run(cli_ship.keys, "show").stdout.splitlines()
+    shown = run(cli_registry.keys, "show").stdout.splitlines()
     assert shown == [workshop.key.public, workshop.key.fingerprint, workshop.key.allowed_signers_line]
     assert 'namespaces="pipit-bundle-v1"' in shown[2]
-    assert "there already" in run(cli_ship.keys, "init").stdout
+    assert "there already" in run(cli_registry.keys, "init").stdout
 
 
 def test_models_are_listed_shown_and_pruned(workshop: Workshop, run: Callable[..., Result]) -> None:
     for version in (V1, V2, V3):
         workshop.make(version)
-    listed = json.loads(run(cli_ship.models, "list", "--json").stdout)
+    listed = json.loads(run(cli_registry.models, "list", "--json").stdout)
     assert [entry["version"] for entry in listed] == [V3, V2, V1]
-    assert json.loads(run(cli_ship.models, "show", V1).stdout)["model_id"] == f"wifi_{V1}"
-    assert run(cli_ship.models, "prune", "--keep", "2").stdout == f"removed wifi_{V1}\n"
+    assert json.loads(run(cli_registry.models, "show", V1).stdout)["model_id"] == f"wifi_{V1}"
+    assert run(cli_registry.models, "prune", "--keep", "2").stdout == f"removed wifi_{V1}\n"
 
 
 @pytest.mark.parametrize(
