@@ -31,8 +31,8 @@ class Sender:
     now: Callable[[], float] = field(default=time.time)
 
 
-def check_gate(signed: SignedBundle, force: bool) -> None:
-    """A model that missed its quality gate is shipped only with force.
+def check_gate(signed: SignedBundle, force: bool) -> str:
+    """A model that missed its quality gate is shipped only with force; gives what is to be recorded of that.
 
     Raises:
         ShipError: code gate.
@@ -42,13 +42,14 @@ def check_gate(signed: SignedBundle, force: bool) -> None:
         gate = metadata.get("gate") or {}
         passed, reason = gate.get("passed", True), gate.get("reason", "see its report")
     except (ValueError, AttributeError):
-        return
+        return ""
     if not passed and not force:
         raise ShipError(
             f"ship: {signed.manifest.model_id} missed the quality gate ({reason}); --force ships it all the "
             "same and is recorded",
             "gate",
         )
+    return "" if passed else "forced past the gate"
 
 
 def deliver(
@@ -69,9 +70,8 @@ def deliver(
         BundleError: the version here is not whole.
     """
     signed = load_signed(sender.models, agent, version, sender.key)
-    check_gate(signed, force)
+    forced = check_gate(signed, force)
     began = sender.now()
-    forced = "forced past the gate" if force else ""
     state, code, reason = "failed", "", forced
     try:
         shipped = ship_to(signed, target, wait, progress, connect=sender.connect)

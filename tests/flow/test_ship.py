@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from shared import signing
+from shared import bundle, signing
 from shared.errors import ConfigError, ShipError
-from tests.fakes import V1, V2, V3, Pi, Workshop
+from tests.fakes import V1, V2, V3, Pi, Workshop, bundle_files
 from tests.services import free_port
 from tests.sshd_server import SshdServer
 from trainer import cli_registry, cli_ship, fleet, history, targets
 from trainer.deliver import Sender, behind, deliver, roll_back
+from trainer.keys import next_serial
 from trainer.remote import LocalRemote
 from trainer.ship import Shipped, Wait, ship, ship_to
 from trainer.targets import Target, parse_target
@@ -354,3 +355,18 @@ def test_every_fault_of_the_targets_file_is_listed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as wrong:
         targets.load_targets(tmp_path)
     assert len(wrong.value.faults) == 2
+
+
+def test_a_model_that_missed_its_gate_is_shipped_by_force_only_and_that_is_recorded(
+    tmp_path: Path, workshop: Workshop, sender: Sender
+) -> None:
+    files = {**bundle_files(), "metadata.json": b'{"gate": {"passed": false, "reason": "recall 66 %"}}'}
+    serial = next_serial(workshop.state_dir, workshop.clock)
+    bundle.write_bundle(workshop.models / "wifi" / V1, files, agent="wifi", version=V1, serial=serial,
+                        audience=("*",), sign=workshop.key.sign)  # fmt: skip
+    (tmp_path / "inbox").mkdir()
+    stick = parse_target("stick", f"file://{tmp_path}/inbox")
+    with pytest.raises(ShipError, match="recall 66 %"):
+        deliver(sender, stick, "wifi", V1)
+    deliver(sender, stick, "wifi", V1, force=True)
+    assert [t.reason for t in history.transfers(sender.state_dir)] == ["forced past the gate"]
