@@ -12,7 +12,7 @@ import redis
 
 from inference.live import RECENT, RECENT_KEPT, TIMEOUT_S, Live, check_url, status_key
 from shared.errors import ConfigError
-from tests.services import Server, free_port, port_answers, wait_until
+from tests.services import RedisServer, free_port, port_answers, wait_until
 
 MODEL = "wifi_20250607_230000"
 
@@ -26,7 +26,7 @@ class Clock:
         return self.now
 
 
-def test_status_is_a_hash_and_anomalies_a_capped_list(redis_server: Server) -> None:
+def test_status_is_a_hash_and_anomalies_a_capped_list(redis_server: RedisServer) -> None:
     client = redis.Redis.from_url(redis_server.url, decode_responses=True)
     live = Live(redis_server.url)
     assert live.publish({MODEL: {"is_running": True, "capabilities": ["a"], "description": "wïfi\r\n$5"}}, [{"n": 0}])
@@ -42,7 +42,7 @@ def test_status_is_a_hash_and_anomalies_a_capped_list(redis_server: Server) -> N
     live.close()
 
 
-def test_a_redis_that_is_killed_costs_one_try_and_is_found_again(own_redis: Server) -> None:
+def test_a_redis_that_is_killed_costs_one_try_and_is_found_again(own_redis: RedisServer) -> None:
     clock = Clock()
     live = Live(own_redis.url, clock)
     assert live.publish({MODEL: {"n": 1}})
@@ -82,7 +82,7 @@ def test_a_silent_or_babbling_server_delays_by_its_timeout_at_most(answer: bytes
     server.close()
 
 
-def test_a_password_is_sent_and_never_shown(own_redis: Server) -> None:
+def test_a_password_is_sent_and_never_shown(own_redis: RedisServer) -> None:
     client = redis.Redis.from_url(own_redis.url)
     client.config_set("requirepass", "s3cret")
     address = own_redis.url.removeprefix("redis://")
@@ -94,7 +94,7 @@ def test_a_password_is_sent_and_never_shown(own_redis: Server) -> None:
     right.close()
 
 
-def test_nothing_listens(own_redis: Server) -> None:
+def test_nothing_listens(own_redis: RedisServer) -> None:
     port = free_port()
     live = Live(f"redis://127.0.0.1:{port}")
     assert not live.publish({MODEL: {"n": 1}})

@@ -13,7 +13,7 @@ from inference.postgres import PostgresSource
 from inference.source import Cursor
 from shared.errors import SourceError
 from tests.contracts.test_sources import Table, line, read_all
-from tests.services import Server
+from tests.postgres_server import PostgresServer
 
 
 class Hole:
@@ -56,7 +56,7 @@ def through(dsn: str, port: int) -> str:
     return psycopg2.extensions.make_dsn(**{**parts, "host": "127.0.0.1", "port": str(port)})
 
 
-def test_a_peer_that_acknowledges_and_never_answers_is_given_up_in_time(postgres: Server) -> None:
+def test_a_peer_that_acknowledges_and_never_answers_is_given_up_in_time(postgres: PostgresServer) -> None:
     table = Table("postgres", postgres.create_database())
     table.insert(line())
     parts = psycopg2.extensions.parse_dsn(table.place)
@@ -76,7 +76,7 @@ def test_a_peer_that_acknowledges_and_never_answers_is_given_up_in_time(postgres
     hole.close()
 
 
-def test_a_query_that_takes_too_long_ends_by_the_servers_own_timeout(postgres: Server) -> None:
+def test_a_query_that_takes_too_long_ends_by_the_servers_own_timeout(postgres: PostgresServer) -> None:
     table = Table("postgres", postgres.create_database())
     source = PostgresSource(table.place, query_timeout_s=0.3)
     source.head()
@@ -90,7 +90,7 @@ def test_a_query_that_takes_too_long_ends_by_the_servers_own_timeout(postgres: S
     source.close()
 
 
-def test_a_restarted_database_is_found_again_and_nothing_is_lost(own_postgres: Server) -> None:
+def test_a_restarted_database_is_found_again_and_nothing_is_lost(own_postgres: PostgresServer) -> None:
     table = Table("postgres", own_postgres.create_database())
     table.insert(line(), line(1))
     source = PostgresSource(table.place)
@@ -106,7 +106,7 @@ def test_a_restarted_database_is_found_again_and_nothing_is_lost(own_postgres: S
     source.close()
 
 
-def test_a_connection_that_the_server_ends_costs_one_error(postgres: Server) -> None:
+def test_a_connection_that_the_server_ends_costs_one_error(postgres: PostgresServer) -> None:
     table = Table("postgres", postgres.create_database())
     source = PostgresSource(table.place)
     source.head()

@@ -7,6 +7,8 @@ import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from inference import state_read as read
 from inference.sqlite_source import create_table
 from shared.errors import StoreError
-from tests.daemon_process import DaemonProcess, Trained, daemon, trained
-from tests.services import Server, wait_until
+from tests.daemon_process import ROOT, DaemonProcess, Trained, daemon, trained
+from tests.services import RedisServer, wait_until
 
 __all__ = ["trained"]
 
@@ -79,14 +81,14 @@ def inbox(trained: Trained, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pi(trained: Trained, inbox: Path, tmp_path: Path, redis_server: Server) -> Iterator[DaemonProcess]:
+def pi(trained: Trained, inbox: Path, tmp_path: Path, redis_server: RedisServer) -> Iterator[DaemonProcess]:
     settings: dict[str, Any] = {"INBOX": inbox, "ALLOWED_SIGNERS": trained.allowed_signers, "INTERVAL_S": 0.2}
     with daemon(tmp_path / "pi", **settings, REDIS_URL=redis_server.url) as process:
         yield process
 
 
 def test_rows_wait_for_the_first_model_and_are_judged_when_it_arrives(
-    pi: DaemonProcess, trained: Trained, redis_server: Server
+    pi: DaemonProcess, trained: Trained, redis_server: RedisServer
 ) -> None:
     write_lines(pi.folder, 600)
     pi.start()
@@ -120,7 +122,7 @@ def test_the_metrics_file_is_read_by_prometheus_and_names_no_host(pi: DaemonProc
 
 
 def test_a_redis_that_dies_while_running_costs_nothing(
-    trained: Trained, inbox: Path, tmp_path: Path, own_redis: Server
+    trained: Trained, inbox: Path, tmp_path: Path, own_redis: RedisServer
 ) -> None:
     settings: dict[str, Any] = {"INBOX": inbox, "ALLOWED_SIGNERS": trained.allowed_signers, "INTERVAL_S": 0.2}
     with daemon(tmp_path / "pi", **settings, REDIS_URL=own_redis.url) as pi:
@@ -164,11 +166,6 @@ def test_settings_are_read_again_at_a_signal_and_faulty_ones_refused(pi: DaemonP
     config.write_text("interval_s: 0.2\n")
     pi.settings.pop("INTERVAL_S")
     pi.folder.mkdir(parents=True)
-    import subprocess
-    import sys
-
-    from tests.daemon_process import ROOT
-
     log = pi.folder / "daemon0.log"
     pi.logs.append(log)
     with log.open("wb") as out:
@@ -199,7 +196,7 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(pi: DaemonProcess, tm
     assert server.recv(1000).startswith(b"WATCHDOG=1\nSTATUS=")
     assert pi.kill(signal.SIGTERM) == 0
     server.settimeout(1)
-    said = []
+    said: list[bytes] = []
     while not said or not said[-1].startswith(b"STOPPING=1"):
         said.append(server.recv(1000))
     server.close()
@@ -215,4 +212,4 @@ def test_the_daemon_carries_nothing_that_it_does_not_need(pi: DaemonProcess, tra
     for name in ("sklearn", "pandas", "/scipy/", "joblib", "cryptography", "paramiko", "pyarrow"):
         assert name not in maps
     resident_mb = int(Path(f"/proc/{pi.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    assert resident_mb < 80
+    assert resident_mb < 70

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from inference import state_read as read
+from inference.sqlite_source import create_table
 from shared.errors import StoreError
 from tests.daemon_process import LIVE, ROOT, DaemonProcess, Trained, daemon, environment, example_rows, fill, trained
 from tests.postgres_server import PostgresServer
@@ -59,6 +61,10 @@ def drained(pi: DaemonProcess) -> bool:
     cycle = read.status(db).cycle
     db.close()
     return bool(cycle.get("drained"))
+
+
+def judged_at_least(pi: DaemonProcess, windows: int) -> bool:
+    return windows_judged(pi.folder) >= windows or drained(pi)
 
 
 def assert_equal(found: Verdicts, expected: Verdicts) -> None:
@@ -111,10 +117,9 @@ def test_a_run_that_is_killed_again_and_again_equals_replay(
     kills = 12 if faults == "full" else 4
     with daemon(folder, **pi_settings, BATCH_ROWS=20, CYCLE_ROWS=300) as pi:
         for _ in range(kills):
-            before = windows_judged(folder)
+            enough = windows_judged(folder) + rng.randint(1, 150)
             pi.start()
-            wait_until(lambda before=before: windows_judged(folder) > before or drained(pi), "some windows", 60.0)
-            time.sleep(rng.random() * 0.2)  # the kill's moment is what is random here
+            wait_until(partial(judged_at_least, pi, enough), "some windows", 60.0)
             pi.kill()
         assert not drained(pi), "the kills came too late to mean anything"
         pi.start()
@@ -124,10 +129,6 @@ def test_a_run_that_is_killed_again_and_again_equals_replay(
 
 
 def test_once_equals_replay_over_the_embedded_store(trained: Trained, tmp_path: Path) -> None:
-    import sqlite3
-
-    from inference.sqlite_source import create_table
-
     folder = tmp_path / "pi"
     create_table(folder / "logs.db")
     logs = sqlite3.connect(folder / "logs.db")

@@ -48,7 +48,9 @@ def test_random_visibility_reads_every_row_exactly_once() -> None:
     for _ in range(200):
         ids = list(range(1, 60))
         order = sorted(ids, key=lambda i: i + rng.uniform(0, 12))
-        cursor, visible, got = Cursor(0, 0), set(), []
+        cursor = Cursor(0, 0)
+        visible: set[int] = set()
+        got: list[int] = []
         while order or len(got) < len(ids):
             for _ in range(rng.randint(0, 6)):
                 if order:

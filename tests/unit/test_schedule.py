@@ -60,7 +60,12 @@ def test_waits_grow_to_five_minutes_and_start_over_after_success() -> None:
 
 def test_a_ring_ends_the_wait_and_is_heard_once() -> None:
     wake = Wake()
-    ringer = threading.Thread(target=lambda: [wake.ring() for _ in range(100_000)])
+
+    def ring() -> None:
+        for _ in range(100_000):
+            wake.ring()
+
+    ringer = threading.Thread(target=ring)
     ringer.start()
     assert wake.wait(10.0)
     ringer.join()
