@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from shared.agent import UNKNOWN, AgentSpec
 from shared.events import EventParser
 from shared.formula import Evaluate, FormulaError
-from shared.panes import MAX_CELLS, MAX_ORDERED, MAX_SAMPLES, Cell, Pane, Trail, View
+from shared.panes import MAX_CELLS, MAX_ORDERED, MAX_SAMPLES, Cell, Keys, Pane, Trail, View
 from shared.reference import NOTHING_KNOWN, Known
 from shared.rules import names_in_rules
 from shared.values import Row
@@ -88,6 +88,7 @@ class FeatureTable:
         self._long = {i for i, feature in enumerate(spec.features) if feature.scored or feature.name in used}
         self.long_by = tuple(sorted(frozenset().union(*(self.formulas[i].by for i in self._long))))
         self.reordered = [self.names[i] for i in sorted(self._long) if self.formulas[i].needs_order]
+        self._keyed = frozenset().union(*(formula.needs.keyed for formula in self.formulas))
         self._masks = [self._mask(formula) for formula in self.formulas]
         self._role_bits = {role: 1 << (len(self.lexicon.events) + n) for n, role in enumerate(self.roles)}
         self._timed = [i for i, formula in enumerate(self.formulas) if formula.needs.timed]
@@ -102,6 +103,14 @@ class FeatureTable:
             return None
         joined = frozenset(slot for name in silence.joined for slot in self.lexicon.slots(name))
         return silence.key, joined, frozenset(slot for name in silence.left for slot in self.lexicon.slots(name))
+
+    def keys_of(self, fields: Mapping[str, str], slot: int) -> Keys:
+        """Where a message with these fields counts in the tables of key fields."""
+        return tuple(
+            (place, fields[field], (field, slot) in self._keyed)
+            for place, field in enumerate(self.by)
+            if field in fields
+        )
 
     def role_bits(self, roles: list[int]) -> int:
         """The bits of the roles that rows were written in."""
@@ -296,7 +305,9 @@ class FeatureExtractor:
         fields = parsed.fields
         if parsed.again:
             slot = AGAIN
-        elif self._role_of and program not in self._role_of and (parsed.event == UNKNOWN or fields.get("kind") == NOISE):
+        elif (
+            self._role_of and program not in self._role_of and (parsed.event == UNKNOWN or fields.get("kind") == NOISE)
+        ):
             slot = SKIP  # what the kernel says of other things is no line of the agent's
         else:
             slot = self.table.lexicon.slot(parsed.event, fields.get("kind", ""))
@@ -309,7 +320,7 @@ class FeatureExtractor:
             program,
             severity,
             parsed.event in self.table.ordered,
-            tuple([fields.get(field) for field in self.table.by]),
+            self.table.keys_of(fields, slot),
             min(parsed.repeat, MAX_REPEAT),
             min(parsed.again, MAX_REPEAT),
         )
@@ -326,7 +337,7 @@ class FeatureExtractor:
         if bare is None:
             bare = self._bare[key] = Cell(
                 cell.slot, cell.event, cell.mask, {}, cell.role, cell.program, cell.severity, cell.ordered,
-                (None,) * len(self.table.by),
+                (),
             )  # fmt: skip
         return bare
 

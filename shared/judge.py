@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from shared.causes import Causes
 from shared.classify import Classifier
 from shared.features import Window
 from shared.model import Model
@@ -35,6 +36,7 @@ class Judge:
         self._extractor = model.extractor()
         self._programs = frozenset(model.spec.programs)
         self._watch = SilenceWatch(model.spec.silence) if model.spec.silence else None
+        self._causes = Causes(model.spec)
         self._span = model.spec.window_s
         self._limits: dict[str, Any] = {}
         self._ticked = -math.inf  # windows that end here or earlier have been looked at for silences
@@ -79,8 +81,8 @@ class Judge:
         )
         verdicts: list[Verdict] = []
         for end, group in self._by_end(windows, last):
-            verdicts += self._classifier.judge(group)
-            verdicts += self._silences(group, end)
+            found = [*self._classifier.judge(group), *self._silences(group, end)]
+            verdicts += self._causes.apply(found, end)
         verdicts.sort(key=lambda verdict: (verdict.window_start, verdict.host))
         if last > self._ticked:
             self._ticked = last
@@ -114,12 +116,14 @@ class Judge:
         return {
             "closed_until": self._ticked if math.isfinite(self._ticked) else None,
             "silence": self._watch.memory() if self._watch else {},
+            "causes": self._causes.memory(),
         }
 
     def restore(self, memory: Mapping[str, Any]) -> None:
         """Take up what `memory` gave; then `warm` the rows since `warm_since` and `resume`."""
         closed = memory.get("closed_until")
         self._ticked = -math.inf if closed is None else float(closed)
+        self._causes.restore(memory.get("causes", []))
         if self._watch:
             self._watch.restore(memory.get("silence", {}))
             hosts = memory.get("silence", {}).get("last", {})

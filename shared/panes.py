@@ -14,6 +14,8 @@ MAX_ORDERED = 20_000  # timed rows remembered per pane; a flood past it is long 
 MAX_SAMPLES = 40
 
 Counts = dict[int, int]  # slot of (event, kind) -> rows
+THERE = -1  # the slot that every key of a table has: in how many panes it occurred
+Keys = tuple[tuple[int, str, bool], ...]  # (place of the table, key, whether the message's event is counted per key)
 
 
 class Cell:
@@ -31,13 +33,13 @@ class Cell:
         program: str,
         severity: int,
         ordered: bool,
-        keys: tuple[str | None, ...],
+        keys: Keys,
         repeat: int = 1,
         again: int = 0,
     ) -> None:
         self.slot, self.event, self.mask, self.fields = slot, event, mask, fields
         self.role, self.program, self.severity, self.ordered = role, program, severity, ordered
-        self.keys = keys  # the key fields' values, in the order of `Pane.seal`'s fields
+        self.keys = keys
         self.repeat, self.again = repeat, again
 
 
@@ -91,13 +93,13 @@ class Pane:
             slots[slot] = slots.get(slot, 0) + count
             roles[cell.role] += count
             mask |= cell.mask
-            for key, table in zip(cell.keys, in_order, strict=True):
-                if key is not None:
-                    counts = table.get(key)
-                    if counts is None:
-                        table[key] = {slot: count}
-                    else:
-                        counts[slot] = counts.get(slot, 0) + count
+            for place, key, counted in cell.keys:
+                table = in_order[place]
+                counts = table.get(key)
+                if counts is None:
+                    table[key] = {THERE: 1, slot: count} if counted else {THERE: 1}
+                elif counted:
+                    counts[slot] = counts.get(slot, 0) + count
         self.mask = mask
 
 

@@ -10,6 +10,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,20 +18,21 @@ import numpy.typing as npt
 from shared.errors import BundleError
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int32]
+Ints = npt.NDArray[np.intp]
 
 CHUNK = 256  # rows scored at once: keeps the working set in a small processor's cache
 MAX_UNPACKED_BYTES = 32 * 1024 * 1024
 MAX_NODES = 2_000_000
+MAX_DEPTH = 64  # of a tree; scikit-learn's isolation trees stop at log2(max_samples)
 
 
 @dataclass(frozen=True)
 class Forest:
-    """One role's Pipeline. J features, N nodes of T trees laid end to end; children lie behind their parent.
+    """One role's Pipeline. J features, N nodes of T trees laid end to end, level by level.
 
-    median, low, high, mean, scale: (J,), of the steps before the forest. feature, threshold, left, right, path: (N,);
-    a leaf's children are itself. path: expected path length below a node, from its training points. root: (T,).
-    normalizer: c(max_samples).
+    median, low, high, mean, scale: (J,), of the steps before the forest. feature, threshold, left, path: (N,). A node's
+    right child lies behind its left one; a leaf's left child is itself, and its threshold infinite. path: expected path
+    length below a node, from its training points. root: (T,). normalizer: c(max_samples).
     """
 
     median: Floats
@@ -41,18 +43,24 @@ class Forest:
     feature: Ints
     threshold: Floats
     left: Ints
-    right: Ints
     path: Floats
     root: Ints
     normalizer: Floats
 
-    def prepare(self, z: Floats) -> npt.NDArray[np.float32]:
-        """The steps before the forest: (n, J) spread units to what the trees compare, as 32-bit like scikit-learn."""
+    def prepare(self, z: Floats) -> Floats:
+        """The steps before the forest: (n, J) spread units to what the trees compare, rounded to 32 bit as scikit-learn does."""
         filled = np.where(np.isnan(z), self.median, z)
-        prepared: npt.NDArray[np.float32] = ((np.clip(filled, self.low, self.high) - self.mean) / self.scale).astype(
-            np.float32
-        )
-        return prepared
+        prepared = ((np.clip(filled, self.low, self.high) - self.mean) / self.scale).astype(np.float32)
+        return prepared.astype(np.float64)
+
+    @cached_property
+    def depth(self) -> int:
+        """Steps from a root to the deepest leaf."""
+        node, depth = np.unique(self.root), 0
+        while (node := node[self.left[node] != node]).size:
+            node = np.unique(np.concatenate([self.left[node], self.left[node] + 1]))
+            depth += 1
+        return depth
 
     def score(self, z: Floats) -> Floats:
         """Scores of (n, J) windows, shape (n,); higher is stranger."""
@@ -61,15 +69,12 @@ class Forest:
         for start in range(0, len(x), CHUNK):
             part = x[start : start + CHUNK]
             node = np.repeat(self.root[None], len(part), 0)
-            rows = np.arange(len(part))[:, None]
-            while True:
-                below = np.where(
-                    part[rows, self.feature[node]] <= self.threshold[node], self.left[node], self.right[node]
-                )
-                if np.array_equal(below, node):
-                    break
-                node = below
-            scores[start : start + CHUNK] = np.exp2(-self.path[node].mean(1) / self.normalizer)
+            first = (np.arange(len(part)) * part.shape[1])[:, None]  # where each row begins in the flat values
+            flat = part.ravel()
+            for _ in range(self.depth):
+                right = flat.take(self.feature.take(node) + first) > self.threshold.take(node)
+                node = self.left.take(node) + right
+            scores[start : start + CHUNK] = np.exp2(-self.path.take(node).mean(1) / self.normalizer)
         return scores
 
     def attribute(self, z: Floats) -> Floats:
@@ -79,30 +84,36 @@ class Forest:
         treeinterpreter): the sum over features and the roots' own expectation is exactly log2 of the score.
         """
         x = self.prepare(z[None])[0]
-        node = self.root.copy()
+        node = self.root
         parts = np.zeros(len(z))
-        while True:
-            feature = self.feature[node]
-            below = np.where(x[feature] <= self.threshold[node], self.left[node], self.right[node])
-            if np.array_equal(below, node):
-                break
-            parts += np.bincount(feature, self.path[node] - self.path[below], len(z))
+        for _ in range(self.depth):
+            feature = self.feature.take(node)
+            below = self.left.take(node) + (x.take(feature) > self.threshold.take(node))
+            parts += np.bincount(feature, self.path.take(node) - self.path.take(below), len(z))
             node = below
         attributed: Floats = parts / (len(self.root) * self.normalizer)
         return attributed
 
 
-_INTS = {"feature", "left", "right", "root"}
+_INTS = {"feature", "left", "root"}
 
 
 def dump_forests(forests: Mapping[str, Forest]) -> bytes:
     """The bytes of scorer.npz: arrays named `<role>.<part>`."""
-    arrays = {
-        f"{role}.{part.name}": getattr(forest, part.name) for role, forest in forests.items() for part in fields(Forest)
-    }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for role, forest in forests.items():
+            for part in fields(Forest):
+                entry = zipfile.ZipInfo(f"{role}.{part.name}.npy")  # with a fixed date: equal forests, equal bytes
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                array = io.BytesIO()
+                np.lib.format.write_array(array, _small(getattr(forest, part.name)), allow_pickle=False)
+                archive.writestr(entry, array.getvalue())
     return buffer.getvalue()
+
+
+def _small(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    return array.astype(np.int32) if array.dtype.kind == "i" else array
 
 
 def load_forests(data: bytes) -> dict[str, Forest]:
@@ -139,7 +150,7 @@ def _forest(role: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Forest:
         kind = "iu" if part.name in _INTS else "f"
         if array.dtype.kind not in kind:
             raise ValueError(f"{role}.{part.name} has type {array.dtype}")
-        parts[part.name] = array.astype(np.int32 if part.name in _INTS else np.float64)
+        parts[part.name] = array.astype(np.intp if part.name in _INTS else np.float64)
     forest = Forest(**parts)  # type: ignore[arg-type]
     _check(role, forest)
     return forest
@@ -152,22 +163,31 @@ def _check(role: str, forest: Forest) -> None:
             raise ValueError(f"{role}.{name} needs {width} finite figures")
     if not 0 < nodes <= MAX_NODES or not 0 < forest.root.size <= nodes or forest.root.ndim != 1:
         raise ValueError(f"{role} has {nodes} nodes and {forest.root.size} trees")
-    for name in ("feature", "threshold", "left", "right", "path"):
+    for name in ("feature", "threshold", "left", "path"):
         if getattr(forest, name).shape != (nodes,):
             raise ValueError(f"{role}.{name} needs {nodes} figures")
     me = np.arange(nodes)
     leaf = forest.left == me
-    if (
-        not (forest.right[leaf] == me[leaf]).all()
-        or not (forest.left >= me).all()
-        or not (forest.right[~leaf] > me[~leaf]).all()
-    ):
+    if not (forest.left >= me).all() or not np.isposinf(forest.threshold[leaf]).all():
         raise ValueError(f"{role}: a tree turns back on itself")
-    if max(forest.left.max(), forest.right.max(), forest.root.max()) >= nodes or forest.root.min() < 0:
+    if (forest.left[~leaf] + 1 >= nodes).any() or forest.root.min() < 0 or forest.root.max() >= nodes:
         raise ValueError(f"{role}: a child lies outside the trees")
+    if not _shallow(forest):
+        raise ValueError(f"{role}: a tree is deeper than {MAX_DEPTH}")
     if forest.feature.min() < 0 or forest.feature.max() >= width:
         raise ValueError(f"{role}: a split names a feature that is not there")
     if np.isnan(forest.threshold).any() or not np.isfinite(forest.path).all() or (forest.scale <= 0).any():
         raise ValueError(f"{role}: thresholds, paths and scales must be numbers")
     if forest.normalizer.shape != () or not forest.normalizer > 0:
         raise ValueError(f"{role}: the normalizer must be positive")
+
+
+def _shallow(forest: Forest) -> bool:
+    """Whether every tree ends within `MAX_DEPTH`, found in as many steps and without growing where nodes are shared."""
+    node = np.unique(forest.root)
+    for _ in range(MAX_DEPTH):
+        node = node[forest.left[node] != node]
+        if not node.size:
+            return True
+        node = np.unique(np.concatenate([forest.left[node], forest.left[node] + 1]))
+    return False

@@ -17,7 +17,7 @@ from functools import lru_cache
 from shared import formula
 from shared.agent import AgentSpec
 from shared.formula import Evaluate, FormulaError
-from shared.panes import Counts, Pane, View
+from shared.panes import THERE, Counts, Pane, View
 
 NAN = math.nan
 
@@ -38,6 +38,11 @@ class Lexicon:
             for kind in kinds.get(event, [""]):
                 self._slots[event, kind] = len(self._slots)
                 self._of_event[event] = (*self._of_event.get(event, ()), self._slots[event, kind])
+
+    @property
+    def size(self) -> int:
+        """How many slots there are."""
+        return len(self._slots)
 
     def slot(self, event: str, kind: str) -> int:
         """The slot of an event's kind ("" for none)."""
@@ -64,6 +69,7 @@ class Needs:
     timed: bool = False  # it depends on the window's start alone
     habit: tuple[Groups, str] | None = None  # (slots, key field) whose usual counts training learns
     joins: tuple[Groups, Groups, str, float] | None = None  # (join, step, key field, within s)
+    keyed: set[tuple[str, int]] = field(default_factory=set)  # (key field, slot) that must be counted per key
     aims: Groups | None = None  # slots whose network, address and channel training learns
     ordered: set[str] = field(default_factory=set)
     by: set[str] = field(default_factory=set)
@@ -121,6 +127,10 @@ class _Call:
         self.needs.by.add(by)
         return by
 
+    def counted(self, by: str, *groups: Groups) -> None:
+        """These events are counted for each value of the key field; others only tell that the value was there."""
+        self.needs.keyed.update((by, slot) for several in groups for group in several for slot in group)
+
     def number(self, key: str, default: float | None = None) -> float:
         if key not in self.named and default is not None:
             return default
@@ -166,10 +176,10 @@ def _peaks(view: View, by: str, groups: Groups) -> list[int]:
         rows = view.tables[by].values()
         if any(len(group) > 1 for group in groups):
             counters = [_counter((group,)) for group in groups]
-            found = [max([counter(counts) for counter in counters]) for counts in rows]
+            found = [max([counter(counts) for counter in counters]) if len(counts) > 1 else 0 for counts in rows]
         else:
             slots = [group[0] for group in groups]
-            found = [max([counts.get(slot, 0) for slot in slots]) for counts in rows]
+            found = [max([counts.get(slot, 0) for slot in slots]) if len(counts) > 1 else 0 for counts in rows]
         view.peaks[key] = found
     return found
 
@@ -278,9 +288,10 @@ def _entropy(call: _Call) -> Evaluate:
     call.no_events()
     by = call.key_field()
     call.needs.always = True
+    call.counted(by, tuple((slot,) for slot in range(call.lexicon.size)))
 
     def evaluate(view: View) -> float:
-        sizes = [sum(counts.values()) for counts in view.tables[by].values()]
+        sizes = [sum(counts.values()) - counts[THERE] for counts in view.tables[by].values()]
         total = sum(sizes)
         return -sum(size / total * math.log2(size / total) for size in sizes) + 0.0 if total else NAN
 
@@ -293,12 +304,14 @@ def _entropy(call: _Call) -> Evaluate:
 def _most(call: _Call) -> Evaluate:
     """The largest count that one device (or user, address) has of any of these events."""
     groups, by = call.events(), call.key_field()
+    call.counted(by, groups)
     return lambda view: float(max(_peaks(view, by, groups), default=0))
 
 
 def _unfinished(call: _Call) -> Evaluate:
     """Sum over devices of what was begun and never done: max of `begun` counts minus max of `done` counts."""
     begun, done, by = call.several("begun"), call.several("done"), call.key_field()
+    call.counted(by, begun, done)
 
     def evaluate(view: View) -> float:
         pairs = zip(_peaks(view, by, begun), _peaks(view, by, done), strict=True)
@@ -310,6 +323,7 @@ def _unfinished(call: _Call) -> Evaluate:
 def _devices_with(call: _Call) -> Evaluate:
     """Devices that have at least `at_least` of one of these events."""
     groups, by, least = call.events(), call.key_field(), call.number("at_least")
+    call.counted(by, groups)
     return lambda view: float(sum([many >= least for many in _peaks(view, by, groups)]))
 
 
@@ -317,6 +331,7 @@ def _excess(call: _Call) -> Evaluate:
     """How far the device furthest beyond its own usual count (learnt in training) is beyond it."""
     groups, by = call.events(), call.key_field()
     call.needs.habit = (groups, by)
+    call.counted(by, groups)
 
     def evaluate(view: View) -> float:
         found = _peaks(view, by, groups)
@@ -426,6 +441,7 @@ def _attempts_of_members(call: _Call) -> Evaluate:
     """Most attempts of a device that also got in (`done`, at least `joins` times): one address, two devices."""
     groups, by = call.events(ordered=True), call.key_field()
     gap_s, done, joins = call.number("gap_s"), call.several("done"), call.number("joins")
+    call.counted(by, done)
     wanted = _flat(groups)
 
     def evaluate(view: View) -> float:

@@ -201,17 +201,16 @@ def _prior(spec: AgentSpec, column: int) -> float:
 def flatten(pipeline: Pipeline) -> Forest:
     """The plain arrays of impute ▸ clip ▸ scale ▸ IsolationForest, equal to it to a few ulp."""
     impute, clip, scaler, forest = (step for _, step in pipeline.steps)
-    parts: dict[str, list[npt.NDArray[Any]]] = {key: [] for key in ("feature", "threshold", "left", "right", "path")}
+    parts: dict[str, list[npt.NDArray[Any]]] = {key: [] for key in ("feature", "threshold", "left", "path")}
     roots, offset = [], 0
     for estimator, chosen in zip(forest.estimators_, forest.estimators_features_, strict=True):
         tree = estimator.tree_
+        order, left = _level_by_level(tree)
         leaf = tree.children_left < 0
-        me = np.arange(tree.node_count)
-        parts["feature"].append(np.where(leaf, 0, chosen[np.maximum(tree.feature, 0)]))
-        parts["threshold"].append(np.where(leaf, np.inf, tree.threshold))
-        parts["left"].append(np.where(leaf, me, tree.children_left) + offset)
-        parts["right"].append(np.where(leaf, me, tree.children_right) + offset)
-        parts["path"].append(_expected_path(tree, leaf))
+        parts["feature"].append(np.where(leaf, 0, chosen[np.maximum(tree.feature, 0)])[order])
+        parts["threshold"].append(np.where(leaf, np.inf, tree.threshold)[order])
+        parts["left"].append(left + offset)
+        parts["path"].append(_expected_path(tree, leaf)[order])
         roots.append(offset)
         offset += tree.node_count
     arrays = {key: np.concatenate(value) for key, value in parts.items()}
@@ -221,14 +220,26 @@ def flatten(pipeline: Pipeline) -> Forest:
         high=clip.high_,
         mean=scaler.mean_,
         scale=scaler.scale_,
-        feature=arrays["feature"].astype(np.int32),
+        feature=arrays["feature"].astype(np.intp),
         threshold=arrays["threshold"].astype(np.float64),
-        left=arrays["left"].astype(np.int32),
-        right=arrays["right"].astype(np.int32),
+        left=arrays["left"].astype(np.intp),
         path=arrays["path"],
-        root=np.array(roots, dtype=np.int32),
+        root=np.array(roots, dtype=np.intp),
         normalizer=np.array(_average_path(np.array([float(forest._max_samples)]))[0]),
     )
+
+
+def _level_by_level(tree: Any) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The tree's nodes in an order in which siblings are neighbours, and each node's left child in it (a leaf's: itself)."""
+    order = [0]
+    left = []
+    for place, node in enumerate(order):  # it grows while it is walked
+        if tree.children_left[node] < 0:
+            left.append(place)
+        else:
+            left.append(len(order))
+            order += [int(tree.children_left[node]), int(tree.children_right[node])]
+    return np.array(order, dtype=np.intp), np.array(left, dtype=np.intp)
 
 
 def _expected_path(tree: Any, leaf: npt.NDArray[np.bool_]) -> Floats:

@@ -8,7 +8,6 @@ import io
 import json
 import logging
 import operator
-import resource
 import secrets
 import time as clock
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from shared.agent import AgentSpec
 from shared.errors import TrainingError
 from shared.frame import BadRow, open_export
 from shared.layout import version_at
+from shared.memory import peak_bytes
 from shared.model import load_model
 from shared.scoring import dump_forests
 from shared.values import Row
@@ -215,7 +215,7 @@ def _facts(
         version=version,
         trained_at=began,
         duration_s=ended - began,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_memory_bytes=peak_bytes(),
         sources=source.files(),
         rows=learner.rows,
         first=learner.first,

@@ -81,8 +81,8 @@ def changed(forest: Forest, part: str, position: int, value: float) -> bytes:
     [
         ("left", 0, 10**6),  # a child outside the trees
         ("left", 5, 1),  # a cycle
-        ("right", 0, 0),
-        ("right", 0, -3),
+        ("left", 0, -3),
+        ("threshold", -1, 0.5),  # a leaf that leads on
         ("feature", 0, 99),
         ("feature", 0, -1),
         ("threshold", 0, np.nan),
