@@ -54,7 +54,8 @@ class Model:
 
     def threshold(self, budget: float | None = None) -> float:
         """The score over which a window is an anomaly; for `budget` incidents per host-week, or as the bundle says."""
-        return self.reference.threshold if budget is None else threshold_for(self.reference.tail, budget)
+        known = self.reference
+        return known.threshold if budget is None else threshold_for(known.tail, budget, known.peaks, known.weeks)
 
     def rarity(self, role: str, score: float) -> float:
         """N of "1 in N": how many windows of training come to one that scored as high. Never above their number + 1."""
@@ -66,14 +67,22 @@ class Model:
         return (total + 1) / (above + 1)
 
 
-def threshold_for(tail: Tail, budget: float) -> float:
-    """The score that training's tail expects to be passed `budget` times per host-week.
+def threshold_for(tail: Tail, budget: float, peaks: Sequence[float] = (), weeks: float = 0.0) -> float:
+    """The score that is expected to be passed `budget` times per host-week.
+
+    Small budgets lie above the peaks that were seen often enough, on the tail. Larger ones are counted off: of training's
+    `peaks` (descending, over so many host-weeks) at most budget × weeks lie over the threshold. The tail alone would
+    promise wrongly there, because below its start scores are far denser than it is.
 
     >>> threshold_for(Tail(start=0.5, width=0.05, rate=1.0), 1.0)
     0.5
+    >>> threshold_for(Tail(start=0.5, width=0.05, rate=1.0), 2.0, peaks=(0.7, 0.5, 0.49, 0.48), weeks=1.0)
+    0.49
     """
     if not budget > 0:
         raise ConfigError(f"the alert budget must be above 0 incidents per host-week (value: {budget})")
+    if budget > tail.rate and len(peaks) and weeks > 0:
+        return float(peaks[min(int(budget * weeks + 1e-9), len(peaks) - 1)])
     return tail.start + tail.width * math.log(tail.rate / budget)
 
 
@@ -128,6 +137,8 @@ def _reference(value: Mapping[str, Any], spec: AgentSpec) -> tuple[Reference, di
             for role, features in value["normal"].items()
         },
         leaves_logged=bool(value["leaves_logged"]),
+        peaks=_ascending(list(reversed(value["peaks"])))[::-1] if value.get("peaks") else (),
+        weeks=_number(value.get("weeks", 0.0)),
     )
     return reference, {role: Scale.from_json(scale, names) for role, scale in value["scale"].items()}
 

@@ -98,3 +98,5 @@ class Reference:
     threshold: float
     normal: Mapping[str, Mapping[str, Normal]]
     leaves_logged: bool  # whether access points here log that a client left
+    peaks: Sequence[float] = ()  # the highest peaks of training's unseen days, descending; none in older bundles
+    weeks: float = 0.0  # host-weeks behind them

@@ -2,7 +2,8 @@
 
 Every day is scored by a model that has not seen it. The highest score of each calm-to-calm run of windows of a host is a
 peak; above the k-th highest one the peaks are taken to thin out exponentially (peaks over threshold, Coles 2001), with a
-width that is never believed to be thinner than `LEAST_WIDTH`, however calm the training week was.
+width that is never believed to be thinner than `LEAST_WIDTH`, however calm the training week was. Below the k-th highest
+peak nothing is fitted: a large budget takes the threshold that so many of the peaks themselves lie over.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 TAIL_PEAKS = 30
 LEAST_WIDTH = 0.035  # in score
-PEAKS_PER_HOST = 40
+PEAKS_PER_HOST = 40  # of a week; more where the log is longer
+KEPT_PEAKS = 2_000
 BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 4.0)
 KEPT_SCORES = 2_000  # of each role, the highest, one by one
 ONE_BLOCK_PENALTY = 0.05  # added to scores that had to be made by a model which saw the windows
@@ -42,14 +44,15 @@ def day_blocks(index: npt.NDArray[np.int64], first: int, last: int, per_day: flo
     return blocks
 
 
-def peaks(found: OutOfFold, apart: int) -> Floats:
-    """The highest score of each run of windows, runs of one host at least `apart` windows from each other."""
+def peaks(found: OutOfFold, apart: int, per_host_weeks: float = 1.0) -> Floats:
+    """The highest score of each run of windows, runs of one host more than `apart` windows from each other."""
     highest: list[float] = []
+    most = PEAKS_PER_HOST * max(1, round(per_host_weeks))
     for host in np.unique(found.hosts):
         mine = np.flatnonzero(found.hosts == host)
         taken: list[int] = []
-        for j in mine[np.argsort(-found.scores[mine])][: 15 * PEAKS_PER_HOST]:
-            if len(taken) >= PEAKS_PER_HOST:
+        for j in mine[np.argsort(-found.scores[mine], kind="stable")][: 15 * most]:
+            if len(taken) >= most:
                 break
             if all(abs(found.index[j] - other) > apart for other in taken):
                 taken.append(int(found.index[j]))
@@ -72,7 +75,7 @@ def budget_table(tail: Tail, highest: Floats, weeks: float) -> list[tuple[float,
     """(budget, threshold, incidents per host-week that training's own unseen days had over it)."""
     table = []
     for budget in BUDGETS:
-        threshold = threshold_for(tail, budget)
+        threshold = threshold_for(tail, budget, highest, weeks)
         table.append((budget, threshold, float((highest > threshold).sum()) / weeks))
     return table
 

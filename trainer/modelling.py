@@ -82,11 +82,11 @@ def calibrate_and_fit(
         blocks = day_blocks(table.index, first, last, DAY_S / spec.window_s)
         fitted[role] = fit_role(table, blocks, spec, columns, config.model, config.detection.background, salt)
         found[role] = _out_of_fold(table, blocks, fitted[role], spec, columns, config, salt)
-        highest.append(peaks(found[role], spec.long_windows + 1))
+        highest.append(peaks(found[role], spec.long_windows + 1, weeks / len(hosts)))
         progress((number + 1) / len(roles))
     all_peaks = np.sort(np.concatenate(highest))[::-1]
     tail = fit_tail(all_peaks, weeks)
-    return Fitted(fitted, found, tail, all_peaks, weeks, _threshold(found, tail, config))
+    return Fitted(fitted, found, tail, all_peaks, weeks, _threshold(found, tail, all_peaks, weeks, config))
 
 
 def _out_of_fold(
@@ -119,8 +119,10 @@ def _folds(blocks: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
     return folds
 
 
-def _threshold(found: Mapping[str, OutOfFold], tail: Tail, config: TrainConfig) -> float:
+def _threshold(
+    found: Mapping[str, OutOfFold], tail: Tail, highest: Floats, weeks: float, config: TrainConfig
+) -> float:
     if config.model.contamination is not None:
         scores = np.concatenate([one.scores for one in found.values()])
         return contamination_threshold(scores, config.model.contamination)
-    return threshold_for(tail, config.detection.alert_budget or DEFAULT_BUDGET)
+    return threshold_for(tail, config.detection.alert_budget or DEFAULT_BUDGET, highest, weeks)

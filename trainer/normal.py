@@ -11,7 +11,7 @@ from shared.agent import AgentSpec
 from shared.classify import long_suffix
 from shared.model import REFERENCE_SCHEMA
 from shared.reference import Known, hashed
-from trainer.calibrate import KEPT_SCORES
+from trainer.calibrate import KEPT_PEAKS, KEPT_SCORES
 from trainer.facts import NormalRange, ScoreCounts
 from trainer.modelling import Fitted
 from trainer.table import Floats, RoleTable, Tables
@@ -76,6 +76,8 @@ def reference_json(
         "scores": {role: _highest(found.scores) for role, found in fitted.out_of_fold.items()},
         "windows": {role: len(found.scores) for role, found in fitted.out_of_fold.items()},
         "tail": {"start": fitted.tail.start, "width": fitted.tail.width, "rate": fitted.tail.rate},
+        "peaks": [float(score) for score in fitted.peaks[:KEPT_PEAKS]],
+        "weeks": fitted.weeks,
         "budgets": [[row.budget, row.threshold, row.incidents] for row in fitted.budget_rows()],
         "threshold": fitted.threshold,
         "normal": {

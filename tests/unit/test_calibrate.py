@@ -1,0 +1,39 @@
+"""The alert budget: what the table promises is what the peaks of unseen days kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shared.model import threshold_for
+from shared.reference import Tail
+from trainer.calibrate import OutOfFold, budget_table, fit_tail, peaks
+
+RNG = np.random.default_rng(3)
+# Many ordinary peaks close together, and a thin tail above: what real logs look like.
+HIGHEST = np.sort(np.concatenate([RNG.normal(0.3, 0.004, 800), RNG.uniform(0.33, 0.42, 30)]))[::-1]
+WEEKS = 21.0
+
+
+def test_no_budget_is_overspent_on_the_days_it_was_set_from() -> None:
+    table = budget_table(fit_tail(HIGHEST, WEEKS), HIGHEST, WEEKS)
+    assert [budget for budget, _, observed in table if observed > budget] == []
+    assert table[-1][2] > 0.8 * table[-1][0], "a large budget is used, too"
+
+
+def test_a_larger_budget_never_means_a_higher_threshold() -> None:
+    tail = fit_tail(HIGHEST, WEEKS)
+    thresholds = [threshold_for(tail, budget, HIGHEST, WEEKS) for budget in np.geomspace(0.01, 100, 60)]
+    assert thresholds == sorted(thresholds, reverse=True)
+
+
+def test_an_older_bundle_without_peaks_keeps_its_tail() -> None:
+    tail = Tail(0.33, 0.035, 1.43)
+    assert threshold_for(tail, 4.0) == pytest.approx(0.33 + 0.035 * np.log(1.43 / 4))
+    assert threshold_for(tail, 1.0, HIGHEST, WEEKS) == threshold_for(tail, 1.0), "the tail holds above its start"
+
+
+def test_a_longer_log_has_more_peaks_of_a_host() -> None:
+    hosts, index = np.array(["ap1"] * 2000), np.arange(2000) * 8
+    found = OutOfFold(hosts, index, RNG.uniform(0.2, 0.4, 2000))
+    assert len(peaks(found, 7, per_host_weeks=8)) > 2 * len(peaks(found, 7))
