@@ -21,6 +21,7 @@ from shared.values import Row
 
 GOLDEN_TOLERANCE = 1e-9
 REFERENCE_SCHEMA = 1
+LEAST_COUNTED = 5  # with fewer peaks allowed over the threshold, counting them off would be chance
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ class Model:
 def threshold_for(tail: Tail, budget: float, peaks: Sequence[float] = (), weeks: float = 0.0) -> float:
     """The score that is expected to be passed `budget` times per host-week.
 
-    Small budgets lie above the peaks that were seen often enough, on the tail. Larger ones are counted off: of training's
-    `peaks` (descending, over so many host-weeks) at most budget × weeks lie over the threshold. The tail alone would
-    promise wrongly there, because below its start scores are far denser than it is.
+    Small budgets lie on the tail. Larger ones are counted off: of training's `peaks` (descending, over so many
+    host-weeks) at most budget × weeks lie over the threshold. The tail alone would promise wrongly there, because below
+    its start scores are far denser than it is.
 
     >>> threshold_for(Tail(start=0.5, width=0.05, rate=1.0), 1.0)
     0.5
@@ -81,9 +82,12 @@ def threshold_for(tail: Tail, budget: float, peaks: Sequence[float] = (), weeks:
     """
     if not budget > 0:
         raise ConfigError(f"the alert budget must be above 0 incidents per host-week (value: {budget})")
-    if budget > tail.rate and len(peaks) and weeks > 0:
-        return float(peaks[min(int(budget * weeks + 1e-9), len(peaks) - 1)])
-    return tail.start + tail.width * math.log(tail.rate / budget)
+    fitted = tail.start + tail.width * math.log(tail.rate / budget)
+    allowed = int(budget * weeks + 1e-9)
+    if not len(peaks) or (allowed < LEAST_COUNTED and budget <= tail.rate):
+        return fitted
+    counted = float(peaks[min(allowed, len(peaks) - 1)])
+    return counted if budget > tail.rate else max(fitted, counted)
 
 
 def load_model(files: Mapping[str, bytes]) -> Model:
