@@ -112,7 +112,7 @@ def start(
 ) -> list[Outcome]:
     """Load what was active, hashing it again; where that fails the former one, else the newest good one."""
     ctx = Context(now, BundleStore(db, settings.store), slot, settings, load)
-    ctx.store.sweep()
+    ctx.store.shelf.sweep()
     outcomes = []
     for active in ctx.store.actives():
         starts = ctx.store.count_start(active.agent)
@@ -208,12 +208,12 @@ def _confirm(ctx: Context, wish: Wish, candidate: Candidate) -> Outcome:
 def _keep_copy(ctx: Context, candidate: Candidate) -> Path:
     """The private copy that is tried out and loaded; what lies in the inbox is not looked at again."""
     manifest = candidate.manifest
-    place = ctx.store.path(manifest.agent, manifest.version)
+    place = ctx.store.shelf.path(manifest.agent, manifest.version)
     known = ctx.store.known(manifest.agent, manifest.version)
     if known and known.manifest_sha256 == manifest.sha256 and known.state in (rows.GOOD, rows.PROBATION):
         return place
     ctx.store.add_candidate(manifest, candidate.signer, ctx.now())
-    return ctx.store.keep(manifest, candidate.raw)
+    return ctx.store.shelf.keep(manifest, candidate.raw)
 
 
 def _try_out(ctx: Context, candidate: Candidate, place: Path, command: Sequence[str]) -> None:

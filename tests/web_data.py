@@ -211,7 +211,7 @@ def add_bundles(state_dir: Path, now: float) -> None:
         else:
             store.commit_active(manifest, "anvil", PROBATION, {}, now - age_s)
             store.set_state("wifi", version, GOOD, now - age_s + 3600)
-            _copy(store.path("wifi", version), version)
+            _copy(store.shelf.path("wifi", version), version)
         known = store.known("wifi", version)
         assert known is not None
         store.add_transfer(known, "pushed", known.state, None, now - age_s, known.code, known.reason)

@@ -114,7 +114,7 @@ def change(store: BundleStore, known: Words, agent: str, version: str, now: floa
         refused = f"{agent} runs {version} already."
     elif row.state != store_of.GOOD:
         refused = f"{version} is not good: {STATES.get(row.state, (row.state,))[0].lower()}. {row.reason}"
-    elif not store.path(agent, version).is_dir():
+    elif not store.shelf.path(agent, version).is_dir():
         refused = f"The copy of {version} was cleaned up. Ship it again from the trainer."
     then, current = known(agent, version), known(agent, active.version if active else None)
     return Change(

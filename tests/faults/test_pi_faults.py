@@ -254,7 +254,7 @@ def test_files_swapped_while_they_are_read_never_get_in(tmp_path: Path, workshop
             except BundleError as error:
                 refused.add(error.code)
                 continue
-            place = pi.store.keep(candidate.manifest, candidate.raw)
+            place = pi.store.shelf.keep(candidate.manifest, candidate.raw)
             stored = (place / "scorer.npz").read_bytes()
             assert hashlib.sha256(stored).hexdigest() == candidate.manifest.files["scorer.npz"].sha256
             taken += 1
