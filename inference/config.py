@@ -51,6 +51,9 @@ class Settings:
     audience: str = setting("", "Name of this machine that a bundle may be addressed to; empty: the host name.")
     redis_url: str = setting("", "Redis for live status, redis://host:6379/0; empty: none.", secret=True)
     interval_s: float = setting(30.0, "Time between two cycles.", "s", low=0.05, high=3600)
+    poll_s: float = setting(
+        30.0, "Time between two looks at the inbox when no event of it arrives.", "s", low=0.05, high=3600
+    )
     bind: str = setting(
         "127.0.0.1:8000",
         "Address and port of pages and API; a LAN address needs a password set first.",

@@ -21,7 +21,7 @@ from shared.errors import PipitError, SourceError, StoreError
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 30.0
+LOOK_S = 1.0  # a click on the page is taken up within this
 PRUNE_S = 6 * 3600.0
 
 
@@ -65,7 +65,7 @@ class Daemon:
         self._watch = InboxWatch(settings.inbox_folder, self._hint)
         self._stopping = self._reloading = self._hinted = False
         self._cycle = Every(settings.interval_s, clock)
-        self._poll = Every(POLL_S, clock)
+        self._poll = Every(settings.poll_s, clock)
         self._prune = Every(PRUNE_S, clock, due_at=clock() + PRUNE_S)
         self._backoff = Backoff(clock)
         self._doing = "starting"
@@ -106,7 +106,7 @@ class Daemon:
         try:
             if self._reloading:
                 self._read_settings()
-            if self._poll.due() or self._hinted:
+            if self._poll.due() or self._hinted or self.service.is_asked():
                 self._hinted = False
                 self._reconcile()
             if self._cycle.due() and self._backoff.ready():
@@ -133,6 +133,8 @@ class Daemon:
         self._backoff.succeeded()
         if not report.drained:
             self._cycle.hurry()
+        if report.windows and self.service.on_probation():
+            self._hinted = True  # these windows may be the answer
         self._say("running")
         log = logger.info if report.windows or not report.drained else logger.debug
         log(
@@ -180,6 +182,7 @@ class Daemon:
         self.settings, self.service = settings, service
         self._watch = InboxWatch(settings.inbox_folder, self._hint)
         self._cycle, self._backoff = Every(settings.interval_s, self._clock), Backoff(self._clock)
+        self._poll = Every(settings.poll_s, self._clock)
         self.service.start()
         logger.info("settings read again")
 
@@ -187,7 +190,7 @@ class Daemon:
         """How long nothing is due."""
         if self._hinted or self._reloading or self._stopping:
             return 0.0
-        pauses = [self._poll.left_s(), max(self._cycle.left_s(), self._backoff.left_s())]
+        pauses = [LOOK_S, self._poll.left_s(), max(self._cycle.left_s(), self._backoff.left_s())]
         if self._notifier.watchdog_s:
             pauses.append(self._notifier.watchdog_s / 3)
         return min(pauses)

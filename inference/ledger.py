@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from inference.bundle_rows import BundleRow, TransferRow, WishRow, columns
+from inference.bundle_rows import PROBATION, BundleRow, TransferRow, WishRow, columns
 
 
 class Ledger:
@@ -22,6 +22,15 @@ class Ledger:
         """The clicks that nothing has come of yet, oldest first."""
         query = f"SELECT {columns(WishRow)} FROM wishes WHERE done_at IS NULL ORDER BY id"  # noqa: S608 (our own column names)
         return [WishRow(*row) for row in self.db.execute(query)]
+
+    def has_wishes(self) -> bool:
+        """Is a click waiting?"""
+        return self.db.execute("SELECT 1 FROM wishes WHERE done_at IS NULL LIMIT 1").fetchone() is not None
+
+    def has_probation(self) -> bool:
+        """Is anything that serves being watched?"""
+        query = "SELECT 1 FROM active JOIN bundles USING (agent, version) WHERE state = ? LIMIT 1"
+        return self.db.execute(query, (PROBATION,)).fetchone() is not None
 
     def close_wish(self, wish: int, outcome: str, now: float) -> None:
         """Say what came of a click."""

@@ -15,6 +15,7 @@ from inference import probation, reconcile, state
 from inference.config import Settings
 from inference.cycle import CycleReport, Limits, Standing, run_cycle
 from inference.judging import Judges, Judging
+from inference.ledger import Ledger
 from inference.live import Live, check_url
 from inference.metrics import Metrics
 from inference.models import ModelSlot, Serving
@@ -61,6 +62,7 @@ class Service:
         self.totals = Totals()
         self.warnings: tuple[str, ...] = ()
         self._shown: set[str] = set()
+        self._seen_version = -1
         self._limits = Limits(settings.batch_rows, settings.cycle_rows)
 
     # --- models ------------------------------------------------------------------------------------------------
@@ -72,6 +74,16 @@ class Service:
     def reconcile(self) -> list[Outcome]:
         """Fulfil or refuse what is wished for in the inbox and on the pages."""
         return reconcile.reconcile(self.now, self.db, self.slot, reconcile_settings(self.settings))
+
+    def on_probation(self) -> bool:
+        """Whether a serving model is being watched."""
+        return Ledger(self.db).has_probation()
+
+    def is_asked(self) -> bool:
+        """Whether another process has left a wish since the last call. Costs microseconds and writes nothing."""
+        version = int(self.db.execute("PRAGMA data_version").fetchone()[0])
+        changed, self._seen_version = version != self._seen_version, version
+        return changed and Ledger(self.db).has_wishes()
 
     # --- cycles ------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Somebody changed the inbox: a hint that ends the daemon's wait early. The poll is the truth.
 
+However many events arrive, there is one hint in a quarter of a second at most.
+
 The agents' folders are watched, not the links in them: a watch put on a link goes blind after the first swap, and one
 on a folder that is itself replaced sees nothing more, so the folders are looked up anew at each `refresh`. The only
 user of watchdog.
@@ -18,18 +20,18 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
 logger = logging.getLogger(__name__)
 
-DEBOUNCE_S = 0.5
+DEBOUNCE_S = 0.25
 IGNORED = ("opened", "closed_no_write", "accessed")
 
 
 class InboxWatch(FileSystemEventHandler):
-    """Calls `hint` half a second after the last change in the inbox or an agent's folder of it."""
+    """Calls `hint` a moment after a change in the inbox or an agent's folder of it, once for all changes of that moment."""
 
     def __init__(self, inbox: Path, hint: Callable[[], None], debounce_s: float = DEBOUNCE_S) -> None:
         self._inbox, self._hint, self._debounce_s = inbox, hint, debounce_s
         self._observer: Any = None
         self._watched: dict[Path, tuple[int, int]] = {}
-        self._timer: threading.Timer | None = None
+        self._pending = False
 
     def refresh(self) -> None:
         """Watch the folders that are there now; where watching is not possible the poll alone must do."""
@@ -55,14 +57,17 @@ class InboxWatch(FileSystemEventHandler):
         self._observer.start()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """A change: (re)start the half second of quiet that ends in the hint."""
-        if event.event_type in IGNORED:
+        """A change: the hint is on its way, or is sent off now. Only the observer's one thread calls this."""
+        if event.event_type in IGNORED or self._pending:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = threading.Timer(self._debounce_s, self._hint)
-        self._timer.daemon = True
-        self._timer.start()
+        self._pending = True
+        timer = threading.Timer(self._debounce_s, self._send)
+        timer.daemon = True
+        timer.start()
+
+    def _send(self) -> None:
+        self._pending = False  # first: a change that comes from now on needs a hint of its own
+        self._hint()
 
     def stop(self) -> None:
         """End watching; `refresh` begins again."""

@@ -213,3 +213,17 @@ def test_the_daemon_carries_nothing_that_it_does_not_need(pi: DaemonProcess, tra
         assert name not in maps
     resident_mb = int(Path(f"/proc/{pi.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     assert resident_mb < 70
+
+
+def test_a_click_is_taken_up_within_a_second_or_two(pi: DaemonProcess, trained: Trained) -> None:
+    """The poll and the cycle come every 30 s here; the wish of another process is seen all the same."""
+    pi.settings |= {"INTERVAL_S": 30, "POLL_S": 3600}
+    pi.start()
+    pi.wait("daemon started")
+    wait_until(lambda: state_of(pi) != "", "its first word", 30)
+    began = time.monotonic()
+    asked = pi.cli("models", "activate", trained.bundle.name, "--json")
+    assert asked.returncode == 0, asked.stderr
+    assert serving(pi) == trained.bundle.name
+    assert time.monotonic() - began < 8, "a command's start, at most a second until it is seen, and the trial"
+    assert "way=activate" in pi.log()
