@@ -10,6 +10,7 @@ from shared.errors import ConfigError
 
 BUILTIN = Path(__file__).parent / "agents"
 UNKNOWN = "unknown"
+UNUSUAL = "unusual"  # the kind of an anomaly that nothing names
 MAX_BYTES = 1_000_000  # an agent file is a page or ten of text; more is a mistake or an attack
 
 
@@ -117,6 +118,7 @@ class AgentSpec:
     features: tuple[FeatureSpec, ...] = ()
     rules: tuple[RuleSpec, ...] = ()
     silence: SilenceSpec | None = None
+    explains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # kind at one host -> kinds at its neighbours
     raw: bytes = b""
 
     @property

@@ -123,6 +123,7 @@ def _spec(data: dict[str, Any], text: bytes, fault: Callable[[str], None], build
         features=tuple(_feature(feature) for feature in data["features"] or ()),
         rules=tuple(RuleSpec(**{**rule, "helps": tuple(rule["helps"])}) for rule in data["rules"] or ()),
         silence=_silence(data["silence"]),
+        explains={kind: tuple(others) for kind, others in data["explains"].items()},
         raw=text,
     )
 

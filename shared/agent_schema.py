@@ -127,3 +127,6 @@ class AgentSchema(_Strict):
     features = fields.List(fields.Nested(_Feature), load_default=list, allow_none=True)
     rules = fields.List(fields.Nested(_Rule), load_default=list, allow_none=True)
     silence = fields.Nested(_Silence, load_default=None, allow_none=True)
+    explains = fields.Dict(
+        keys=fields.String(validate=NAME), values=fields.List(fields.String(validate=NAME)), load_default=dict
+    )

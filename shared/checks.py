@@ -5,7 +5,8 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator
 
-from shared.agent import AgentSpec
+from shared.agent import UNUSUAL, AgentSpec
+from shared.causes import faults_of
 from shared.features import FeatureTable
 from shared.formula import FormulaError
 from shared.rules import RuleBook
@@ -25,7 +26,14 @@ def check_spec(spec: AgentSpec) -> list[str]:
         f"feature {name}: what reads the rows' order again can be neither scored nor used in a rule"
         for name in table.reordered
     ]
-    return faults + list(_texts(spec))
+    return [*faults, *_texts(spec), *faults_of(spec.explains, _kinds(spec))]
+
+
+def _kinds(spec: AgentSpec) -> set[str]:
+    """Every type that a verdict of this agent can have."""
+    hints = {feature.scored.hint for feature in spec.features if feature.scored and feature.scored.hint}
+    silence = {spec.silence.type} if spec.silence else set()
+    return {rule.names for rule in spec.rules} | hints | silence | {UNUSUAL}
 
 
 def _texts(spec: AgentSpec) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.agent import AgentSpec, FeatureSpec
+from shared.agent import UNUSUAL, AgentSpec, FeatureSpec
 from shared.clean import clean
 from shared.features import Window
 from shared.model import Model
@@ -20,7 +20,6 @@ from shared.values import Line, Moved, Verdict
 MOST_MOVED = 6
 LEADS = 4  # features that may give an anomaly its name when no rule holds
 LEAST_LEAD = 0.5  # spread units that a feature must be beyond the host's worst normal day to do so
-UNUSUAL = "unusual"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from shared.addresses import folded
 from shared.agent import UNKNOWN, AgentSpec
 from shared.events import EventParser
 from shared.formula import Evaluate, FormulaError
@@ -235,7 +236,6 @@ class FeatureExtractor:
         self.table = FeatureTable(spec)
         self.parser = EventParser(spec)
         self.late = 0
-        self.rows = 0
         self.closed_until = -math.inf
         self._span = spec.window_s
         self._hosts: dict[str, _Host] = {}
@@ -258,7 +258,6 @@ class FeatureExtractor:
         host = self._hosts.get(name)
         if host is None:
             host = self._hosts[name] = _Host(self.table.long_by)
-        self.rows += 1
         weight = cell.repeat
         if cell.again:
             if host.last_cell is None:
@@ -270,7 +269,6 @@ class FeatureExtractor:
             pane = self._pane(host, time)
             if pane is None:
                 return
-        pane.rows += weight
         gap = time - pane.last
         if gap > pane.gap:
             pane.gap = gap
@@ -278,9 +276,10 @@ class FeatureExtractor:
         cells = pane.cells
         count = cells.get(cell)
         if count is None:
-            if len(pane.samples) < MAX_SAMPLES:
+            different = len(cells)
+            if different < MAX_SAMPLES:
                 pane.samples.append((time, cell, message))
-            if len(cells) >= MAX_CELLS:
+            elif different >= MAX_CELLS:
                 cell = self._without_fields(pane, cell)
                 count = cells.get(cell)
         cells[cell] = weight if count is None else count + weight
@@ -302,7 +301,7 @@ class FeatureExtractor:
     def _parse(self, key: tuple[str, int, str]) -> Cell:
         program, severity, message = key
         parsed = self.parser.parse(program, severity, message)
-        fields = parsed.fields
+        fields = folded(parsed.fields)
         if parsed.again:
             slot = AGAIN
         elif (

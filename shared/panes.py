@@ -101,6 +101,7 @@ class Pane:
                 elif counted:
                     counts[slot] = counts.get(slot, 0) + count
         self.mask = mask
+        self.rows = sum(slots.values())
 
 
 class Trail:

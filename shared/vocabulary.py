@@ -426,15 +426,36 @@ def _attempt_counts(pane: Pane, slots: frozenset[int], by: str, gap_s: float) ->
 
 
 def _attempts(call: _Call) -> Evaluate:
-    """Attempts, not lines: rows of one device closer than `gap_s` count once."""
+    """Attempts, not lines: rows of one device closer than `gap_s` count once.
+
+    `unless=[eap.wps], unless_s=30` leaves out what follows such a row, of the same device where both name one.
+    """
     groups, by, gap_s = call.events(ordered=True), call.key_field(), call.number("gap_s")
     wanted = _flat(groups)
+    if "unless" not in call.named:
+        return lambda view: float(sum([sum(_attempt_counts(pane, wanted, by, gap_s).values()) for pane in view.panes]))
+    excuses, unless_s = _flat(call.several("unless", ordered=True)), call.number("unless_s")
 
     def evaluate(view: View) -> float:
-        slots = wanted
-        return float(sum(sum(_attempt_counts(pane, slots, by, gap_s).values()) for pane in view.panes))
+        return float(sum([_unexcused(pane, wanted, by, gap_s, excuses, unless_s) for pane in view.panes]))
 
     return evaluate
+
+
+def _unexcused(
+    pane: Pane, slots: frozenset[int], by: str, gap_s: float, excuses: frozenset[int], unless_s: float
+) -> int:
+    """Attempts in one pane without those that follow an excuse of the same device, or of none, within `unless_s`."""
+    found, last, excused = 0, dict[str, float](), dict[str, float]()
+    for time, cell in pane.ordered:
+        who = cell.fields.get(by, "")
+        if cell.slot in excuses:
+            excused[who] = time
+        elif cell.slot in slots:
+            if time - last.get(who, -math.inf) > gap_s:
+                found += time - max(excused.get(who, -math.inf), excused.get("", -math.inf)) > unless_s
+            last[who] = time
+    return found
 
 
 def _attempts_of_members(call: _Call) -> Evaluate:
