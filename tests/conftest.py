@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.postgres_server import PostgresServer, find_postgres
+from tests.rsyslog_server import find_rsyslog
 from tests.services import MissingPartError, Part, RedisServer, find, find_redis, running
 from tests.sshd_server import SshdServer, find_sshd
 
@@ -21,7 +22,7 @@ FINDERS: dict[str, Callable[[], Part]] = {
     "sshd": find_sshd,
     "ssh-keygen": lambda: _with_version_of(find("ssh-keygen", "ssh-keygen", "openssh-client", "-?"), "ssh"),
     "chromium": lambda: find("chromium", "chromium", "chromium chromium-driver", "--version"),
-    "rsyslog": lambda: find("rsyslog", "rsyslogd", "rsyslog rsyslog-pgsql", "-v"),
+    "rsyslog": find_rsyslog,
     "promtool": lambda: find("promtool", "promtool", "prometheus", "--version"),
 }
 # fixture → part, for the count of tests in the closing table.
@@ -35,6 +36,7 @@ FIXTURES = {
     "ssh_keygen": "ssh-keygen",
     "chromium": "chromium",
     "rsyslogd": "rsyslog",
+    "collector": "rsyslog",
     "promtool": "promtool",
 }
 _found: dict[str, Part] = {}
