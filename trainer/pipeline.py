@@ -38,6 +38,7 @@ from trainer.metadata import build_metadata, library_versions
 from trainer.model_config import TrainConfig, for_agent
 from trainer.modelling import Fitted, calibrate_and_fit
 from trainer.normal import normal_ranges, reference_json, score_counts, silence_limits
+from trainer.promise import promise, with_promise
 from trainer.pseudonyms import Pseudonyms
 from trainer.report import render_report
 from trainer.table import Tables, tabulate
@@ -106,7 +107,8 @@ def train(
     cases = collect(source.rows(), choose(clean.roles, spec), spec)
     facts = _facts(source, learner, tables, clean, fitted, evaluation, spec, config, version_at(began), began, now())
     unnamed = {"metadata.json": json.dumps({"model_version": facts.version}).encode()}
-    files["golden.json"] = golden_file(load_model({**files, **unnamed}), cases)
+    files["golden.json"], judge_ms = _timed(lambda: golden_file(load_model({**files, **unnamed}), cases))
+    files["reference.json"] = with_promise(files["reference.json"], promise(fitted, files, judge_ms / max(1, len(cases))))
     progress("bundle", 0)
     files["report.html"] = render_report(facts)
     files["metadata.json"] = json.dumps(build_metadata(facts, files), indent=1, sort_keys=True).encode()
@@ -167,6 +169,12 @@ class Source:
             SourceFile(path.name, _sha256(path), path.stat().st_size, *self.counts.get(path, (0, 0)))
             for path in self.paths
         )
+
+
+def _timed(work: Callable[[], bytes]) -> tuple[bytes, float]:
+    """What it gives, and the processor's milliseconds."""
+    before = clock.process_time()
+    return work(), (clock.process_time() - before) * 1000
 
 
 def _sha256(path: Path) -> str:
