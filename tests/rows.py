@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
+from pathlib import Path
 
-from shared.values import Row
+from shared.values import Row, iso
 
 START = 1_772_496_000.0  # 2026-03-03T00:00:00Z, a window's start
 AP, STATION = "hostapd", "wpa_supplicant"
@@ -51,3 +53,12 @@ def in_order(*groups: Iterable[Row]) -> list[Row]:
     """All rows by time, numbered."""
     rows = sorted((r for group in groups for r in group), key=lambda r: r[1])
     return [(number, *r[1:]) for number, r in enumerate(rows, 1)]
+
+
+def write_export(path: Path, rows: Iterable[Row]) -> Path:
+    """The rows as `pipit-trainer export` would write them."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("id", "timestamp", "host", "program", "pid", "severity", "message"))
+        writer.writerows((r[0], iso(r[1]), *r[2:]) for r in rows)
+    return path
