@@ -92,18 +92,31 @@ def targets_check(settings: Any, name: str) -> None:
 @targets.command("history")
 @click.option("--target")
 @click.option("--agent")
+@click.option("--version")
+@click.option("--state", help="Only what ended so: sent, loaded, good, refused, returned, failed, skipped, unknown.")
+@click.option("--days", type=click.FloatRange(min=0), help="Only the last so many days.")
 @click.option("--limit", default=20, show_default=True)
-@click.option("--forget-days", type=float, help="Remove what is older than this many days instead.")
+@click.option("--forget-days", type=click.FloatRange(min=0), help="Remove what is older than this many days instead.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
 def targets_history(
-    settings: Any, target: str | None, agent: str | None, limit: int, forget_days: float | None, as_json: bool
+    settings: Any,
+    target: str | None,
+    agent: str | None,
+    version: str | None,
+    state: str | None,
+    days: float | None,
+    limit: int,
+    forget_days: float | None,
+    as_json: bool,
 ) -> None:
     """What was shipped, newest first."""
     if forget_days is not None:
         click.echo(f"{history.forget(state_of(settings), time.time() - forget_days * 86400)} removed")
         return
-    found = history.transfers(state_of(settings), target=target, agent=agent, limit=limit)
+    since = 0.0 if days is None else time.time() - days * 86400
+    wanted = {"target": target, "agent": agent, "version": version, "state": state}
+    found = history.transfers(state_of(settings), **wanted, since=since, limit=limit)
     if as_json:
         click.echo(json.dumps([asdict(transfer) for transfer in found]))
         return

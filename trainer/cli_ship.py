@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ import click
 
 from shared import layout
 from shared.clean import clean
-from shared.errors import PipitError, ShipError
-from trainer import fleet
+from trainer import cli_fleet as fleet
 from trainer import targets as known
+from trainer.cli_fleet import Manner
 from trainer.cli_registry import PATH, sender_of
-from trainer.deliver import Sender, behind, deliver, failure, roll_back
+from trainer.deliver import deliver, roll_back
 from trainer.remote import Progress, no_progress
 from trainer.ship import GOOD, LOADED, Shipped, Wait
-from trainer.targets import Target
+
+TIMEOUTS_S = {LOADED: 180.0, GOOD: 2700.0}  # probation takes 12 windows, or half an hour with one
 
 
 class WaitCommand(click.Command):
@@ -43,7 +44,7 @@ def _way(command: Callable[..., None]) -> Callable[..., None]:
                 metavar="[=good]",
                 help="Wait until the version serves; with =good until probation has passed.",
             ),
-            click.option("--timeout", default=180.0, show_default=True, help="Seconds to wait for the receipt."),
+            click.option("--timeout", type=float, help="Seconds to wait: 180, or 2700 for probation."),
             click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON."),
         )
     ):
@@ -54,7 +55,9 @@ def _way(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(cls=WaitCommand)
 @click.argument("version", required=False)
 @click.option("--to", "target", help="A known target, or sftp://user@host:port/inbox (two slashes: absolute).")
-@click.option("--fleet", "group", help="A group of targets, or `all`: canary first, then batches.")
+@click.option(
+    "--fleet", "group", help="A group of targets, or `all`: canary first, then batches, each until probation passed."
+)
 @click.option("--canaries", default=1, show_default=True, help="Targets that must take it before the rest.")
 @click.option("--batch", default=5, show_default=True, help="Targets at a time after that.")
 @click.option("--undo", is_flag=True, help="After a failure roll those back that have it already.")
@@ -76,27 +79,26 @@ def ship(
     identity: Path | None,
     known_hosts: Path | None,
     wait: str | None,
-    timeout: float,
+    timeout: float | None,
     as_json: bool,
 ) -> None:
     """Ship VERSION (a version, `latest`, `active` or `wifi_<version>`) to a target or a fleet."""
     if (target is None) == (group is None):
         raise click.UsageError("give either --to or --fleet")
     sender = sender_of(settings)
-    waiting = Wait(wait, timeout) if wait else None
+    waiting = _waiting(wait, timeout) if wait else None
+    manner = Manner(_waiting(wait or GOOD, timeout), canaries, batch, undo, force, as_json)
     if catch_up:
         members = (
             [known.find_target(sender.state_dir, target)] if target else known.fleet(sender.state_dir, group or "")
         )
-        _catch_up(sender, members, waiting, force, as_json)
+        fleet.catch_up(sender, members, replace(manner, wait=_waiting(wait or LOADED, timeout)))
         return
     if version is None:
         raise click.UsageError("say which version; `latest` is the newest")
     agent, version = layout.resolve(sender.models, version, agent)
     if group is not None:
-        _ship_fleet(
-            sender, group, agent, version, waiting or Wait(GOOD, timeout), canaries, batch, undo, force, as_json
-        )
+        fleet.ship_fleet(sender, known.fleet(sender.state_dir, group), agent, version, manner)
         return
     found = known.find_target(sender.state_dir, target or "", identity, known_hosts)
     with _progress(f"{layout.model_id(agent, version)} → {found.name}", as_json) as progress:
@@ -117,7 +119,7 @@ def rollback(
     identity: Path | None,
     known_hosts: Path | None,
     wait: str | None,
-    timeout: float,
+    timeout: float | None,
     as_json: bool,
 ) -> None:
     """Bring VERSION (or the former one) back to a target, signed anew as `<version>-rN`."""
@@ -125,82 +127,13 @@ def rollback(
     found = known.find_target(sender.state_dir, target, identity, known_hosts)
     with _progress(f"rollback → {found.name}", as_json) as progress:
         shipped = roll_back(
-            sender, found, version, agent, wait=Wait(wait, timeout) if wait else None, progress=progress
+            sender, found, version, agent, wait=_waiting(wait, timeout) if wait else None, progress=progress
         )
     _say(shipped, as_json)
 
 
-def _ship_fleet(
-    sender: Sender,
-    group: str,
-    agent: str,
-    version: str,
-    wait: Wait,
-    canaries: int,
-    batch: int,
-    undo: bool,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """The roll-out; its failures end the command with 1, offline targets with 3."""
-    members = known.fleet(sender.state_dir, group)
-
-    def send(target: Target) -> Shipped:
-        return deliver(sender, target, agent, version, wait=wait, force=force)
-
-    def say(name: str, state: str) -> None:
-        click.echo(f"{name}: {state}", err=True)
-
-    done = fleet.roll_out(members, send, send, canaries=canaries, batch=batch, watch=say)
-    undone = _undo(sender, members, done, agent, wait) if done.failed and undo else []
-    if as_json:
-        click.echo(json.dumps({"version": version, "results": [asdict(r) for r in done.results], "undone": undone}))
-    _raise_for(done)
-
-
-def _undo(sender: Sender, members: list[Target], done: fleet.RollOut, agent: str, wait: Wait) -> list[str]:
-    names = [result.target for result in done.results if result.ok]
-    undone = []
-    for target in members:
-        if target.name in names:
-            try:
-                roll_back(sender, target, None, agent, wait=Wait(LOADED, wait.timeout_s))
-                undone.append(target.name)
-            except PipitError as error:
-                click.echo(f"{target.name}: not rolled back: {clean(str(error))}", err=True)
-    return undone
-
-
-def _raise_for(done: fleet.RollOut) -> None:
-    if done.failed:
-        bad = "; ".join(f"{r.target}: {r.reason}" for r in done.results if r.state == fleet.FAILED)
-        raise ShipError(
-            f"fleet: stopped after a failure ({bad}); skipped: {', '.join(done.named(fleet.SKIPPED)) or '-'}", "fleet"
-        )
-    if offline := done.named(fleet.OFFLINE):
-        raise ShipError(
-            f"fleet: offline: {', '.join(offline)}; `ship --fleet … --catch-up` tries these again", "offline", True
-        )
-
-
-def _catch_up(sender: Sender, members: list[Target], wait: Wait | None, force: bool, as_json: bool) -> None:
-    results = []
-    for target, agent, version in behind(sender, members):
-        try:
-            state = deliver(sender, target, agent, version, wait=wait, force=force).state
-            results.append(fleet.Result(target.name, state))
-        except PipitError as error:
-            code, reason = failure(error)
-            results.append(
-                fleet.Result(target.name, fleet.OFFLINE if code == "offline" else fleet.FAILED, code, reason)
-            )
-        if not as_json:
-            click.echo(f"{target.name}: {results[-1].state}")
-    if as_json:
-        click.echo(json.dumps([asdict(result) for result in results]))
-    elif not results:
-        click.echo("nobody is behind")
-    _raise_for(fleet.RollOut(tuple(results)))
+def _waiting(until: str, timeout_s: float | None) -> Wait:
+    return Wait(until, timeout_s or TIMEOUTS_S[until])
 
 
 def _say(shipped: Shipped, as_json: bool) -> None:

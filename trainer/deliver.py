@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,15 @@ def behind(sender: Sender, members: list[Target]) -> list[tuple[Target, str, str
         for (name, agent), transfer in sorted(latest.items())
         if name == target.name and transfer.state == "unknown"
     ]
+
+
+def forget_offline(sender: Sender, names: Iterable[str], agent: str, version: str) -> None:
+    """Whoever was offline in a roll-out that was stopped must not be caught up with that version later."""
+    for name in names:
+        stopped = Transfer(
+            sender.now(), "ship", name, agent, version, 0, 0, 0.0, "skipped", "fleet", "roll-out stopped"
+        )
+        history.record(sender.state_dir, stopped)
 
 
 def check(sender: Sender, target: Target) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def roll_out(
         while rest and not _any_failed(results):
             wave, rest = rest[:batch], rest[batch:]
             results += pool.map(lambda target: _one(target, ship_rest, watch), wave)
+    for target in rest:
+        watch(target.name, SKIPPED)
     return RollOut((*results, *(Result(target.name, SKIPPED) for target in rest)))
 
 

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS transfers (
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """One attempt to bring a version to a target. `what`: ship or rollback; `state`: sent, loaded, good, refused,
-    returned, failed or unknown."""
+    returned, failed, skipped or unknown."""
 
     at: float
     what: str
@@ -50,15 +50,22 @@ def record(state_dir: Path, transfer: Transfer) -> None:
 
 
 def transfers(
-    state_dir: Path, *, target: str | None = None, agent: str | None = None, since: float = 0.0, limit: int = 100
+    state_dir: Path,
+    *,
+    target: str | None = None,
+    agent: str | None = None,
+    version: str | None = None,
+    state: str | None = None,
+    since: float = 0.0,
+    limit: int = 100,
 ) -> list[Transfer]:
-    """The newest first, of one target or agent where given."""
-    query = (
-        f"SELECT {_columns()} FROM transfers WHERE at >= ? AND ? IN ('', target) AND ? IN ('', agent)"  # noqa: S608
-        " ORDER BY id DESC LIMIT ?"
-    )
+    """The newest first; of one target, agent, version or state where given."""
+    wanted = {"target": target, "agent": agent, "version": version, "state": state}
+    given = {name: value for name, value in wanted.items() if value}
+    conditions = "".join(f" AND {name} = ?" for name in given)
+    query = f"SELECT {_columns()} FROM transfers WHERE at >= ?{conditions} ORDER BY id DESC LIMIT ?"  # noqa: S608 (our own column names)
     with _open(state_dir) as db:
-        return [Transfer(*row) for row in db.execute(query, (since, target or "", agent or "", limit))]
+        return [Transfer(*row) for row in db.execute(query, (since, *given.values(), limit))]
 
 
 def latest(state_dir: Path) -> dict[tuple[str, str], Transfer]:

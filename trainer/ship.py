@@ -30,6 +30,7 @@ _SPACE = 3  # times the bundle: the upload, the version it replaces, and room
 _KEEP = 5  # versions that stay in an inbox
 _LEFTOVER_S = 24 * 3600.0
 _SETTLED_S = 3600.0
+_SLOWEST_POLL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Wait:
     poll_s: float = 0.2
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    heard: Callable[[str], None] = lambda _state: None  # is told what a receipt says on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +240,14 @@ def _tidy(remote: Remote, signed: SignedBundle) -> None:
 def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, wait: Wait) -> Receipt:
     """Read the receipt back until it says what is waited for, or no."""
     manifest = signed.manifest
-    deadline = wait.clock() + wait.timeout_s
+    deadline, pause_s = wait.clock() + wait.timeout_s, wait.poll_s
     receipt = None
     while True:
         found = _read_receipt(remote, signed)
         if found is not None and found != before:
             receipt = parse_receipt(found)
+            if receipt:
+                wait.heard(receipt.state)
             if receipt and (receipt.state in (GOOD, REFUSED, RETURNED) or receipt.state == wait.until):
                 return receipt
         if receipt is None and remote.read_link(f"{manifest.agent}/{layout.ACTIVE}") != manifest.version:
@@ -258,7 +262,8 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
                 "timeout",
                 True,
             )
-        wait.sleep(wait.poll_s)
+        wait.sleep(pause_s)
+        pause_s = min(_SLOWEST_POLL_S, 1.2 * pause_s)
 
 
 def _read_receipt(remote: Remote, signed: SignedBundle) -> bytes | None:

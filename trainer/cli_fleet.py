@@ -1,0 +1,116 @@
+"""`pipit-trainer ship --fleet`: a roll-out and its catching up, as the command line shows and ends them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+import click
+
+from shared import layout
+from shared.errors import PipitError, ShipError
+from trainer import fleet
+from trainer.deliver import Sender, behind, deliver, failure, forget_offline, roll_back
+from trainer.fleet import Result, RollOut
+from trainer.fleet_view import SENDING, FleetView
+from trainer.ship import LOADED, Shipped, Wait, load_signed
+from trainer.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a fleet is rolled out."""
+
+    wait: Wait
+    canaries: int = 1
+    batch: int = 5
+    undo: bool = False
+    force: bool = False
+    as_json: bool = False
+
+
+def ship_fleet(sender: Sender, members: Sequence[Target], agent: str, version: str, manner: Manner) -> None:
+    """The roll-out. A failure ends the command with 1, offline targets with 3.
+
+    Raises:
+        ShipError: a target refused or gave the version back, or is offline.
+    """
+    with _view(sender, [target.name for target in members], agent, version, manner) as view:
+
+        def send(target: Target) -> Shipped:
+            wait = replace(manner.wait, heard=partial(view.say, target.name))
+            progress = partial(view.sent, target.name)
+            try:
+                return deliver(sender, target, agent, version, wait=wait, force=manner.force, progress=progress)
+            except PipitError as error:
+                view.explain(target.name, str(error))
+                raise
+
+        done = fleet.roll_out(members, send, send, canaries=manner.canaries, batch=manner.batch, watch=view.say)
+        if done.failed:
+            forget_offline(sender, done.named(fleet.OFFLINE), agent, version)
+        undone = _undo(sender, members, done, agent, manner, view) if done.failed and manner.undo else []
+    if manner.as_json:
+        click.echo(json.dumps({"version": version, "results": [asdict(r) for r in done.results], "undone": undone}))
+    _raise_for(done)
+
+
+def catch_up(sender: Sender, members: Sequence[Target], manner: Manner) -> None:
+    """Ship again to those that were offline last time, what they lacked then.
+
+    Raises:
+        ShipError: as `ship_fleet`.
+    """
+    results = []
+    for target, agent, version in behind(sender, list(members)):
+        try:
+            state = deliver(sender, target, agent, version, wait=manner.wait, force=manner.force).state
+            results.append(Result(target.name, state))
+        except PipitError as error:
+            code, reason = failure(error)
+            state = fleet.OFFLINE if code == "offline" else fleet.FAILED
+            results.append(Result(target.name, state, code, reason))
+        if not manner.as_json:
+            click.echo(f"{target.name}: {layout.model_id(agent, version)} {results[-1].state}")
+    if manner.as_json:
+        click.echo(json.dumps([asdict(result) for result in results]))
+    elif not results:
+        click.echo("nobody is behind")
+    _raise_for(RollOut(tuple(results)))
+
+
+def _view(sender: Sender, names: list[str], agent: str, version: str, manner: Manner) -> FleetView:
+    signed = load_signed(sender.models, agent, version, sender.key)  # a version that cannot be shipped ends it here
+    size = sum(len(data) for data in signed.raw.values())
+    return FleetView(layout.model_id(agent, version), names, size, live=False if manner.as_json else None)
+
+
+def _undo(
+    sender: Sender, members: Sequence[Target], done: RollOut, agent: str, manner: Manner, view: FleetView
+) -> list[str]:
+    """Back to the former version wherever this one serves."""
+    undone, serving = [], set(done.named("sent", "loaded", "good"))
+    for target in members:
+        if target.name in serving:
+            view.say(target.name, SENDING, "rolling back")
+            try:
+                back = roll_back(sender, target, None, agent, wait=Wait(LOADED, manner.wait.timeout_s))
+                view.say(target.name, "rolled back", f"to {back.version}")
+                undone.append(target.name)
+            except PipitError as error:
+                view.say(target.name, fleet.FAILED, f"not rolled back: {error}")
+    return undone
+
+
+def _raise_for(done: RollOut) -> None:
+    if done.failed:
+        bad = "; ".join(f"{r.target}: {r.reason}" for r in done.results if r.state == fleet.FAILED)
+        raise ShipError(
+            f"fleet: stopped after a failure ({bad}); skipped: {', '.join(done.named(fleet.SKIPPED)) or '-'}", "fleet"
+        )
+    if offline := done.named(fleet.OFFLINE):
+        raise ShipError(
+            f"fleet: offline: {', '.join(offline)}; `ship --fleet … --catch-up` tries these again", "offline", True
+        )
