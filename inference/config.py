@@ -86,6 +86,31 @@ class Settings:
     )
     keep_days: int = setting(30, "Days that normal windows are kept.", "days", low=1)
     keep_anomaly_days: int = setting(365, "Days that anomalies and incidents are kept.", "days", low=1)
+    keep_performance_days: int = setting(
+        90, "Days that figures of performance, drift and transfers are kept.", "days", low=1
+    )
+    drift_every_s: float = setting(3600.0, "Time between two measurements of drift.", "s", low=1)
+    drift_days: float = setting(
+        3.0, "How far back live windows are compared with training's.", "days", low=0.01, high=90
+    )
+    drift_windows: int = setting(
+        200, "Normal windows of one role that drift is spoken of from; fewer say nothing.", low=10, high=100_000
+    )
+    drift_watch: float = setting(0.10, "PSI from which a feature or the scores are watched.", low=0, high=10)
+    drift_threshold: float = setting(0.25, "PSI from which they have drifted.", low=0, high=10)
+    anomaly_rate_limit: float = setting(
+        0.05, "Share of anomalous windows in 24 hours from which performance is warned about.", low=0, high=1
+    )
+    latency_limit_ms: float = setting(
+        50.0, "CPU time of a window from which performance is warned about.", "ms", low=0.001
+    )
+    memory_limit_mb: float = setting(
+        256.0, "Resident memory of the daemon from which performance is warned about.", "MB", low=1
+    )
+    false_alarm_limit: float = setting(
+        0.5, "Share of marked incidents that were false, from which performance is warned about.", low=0, high=1
+    )
+    model_age_days: float = setting(45.0, "Age from which a model is called old; it serves on.", "days", low=0.01)
     agents_dir: Path | None = setting(None, "Folder of your own agent files, beside the built-in ones.")
     log_level: str = setting(
         "INFO", "Least serious message that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")

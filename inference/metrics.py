@@ -86,6 +86,7 @@ class Metrics:
         self._feature_drift = self._gauge("model_feature_drift", "Distance of a feature from training (PSI)")
         self._prediction_drift = self._gauge("model_prediction_drift", "Distance of the scores from training (PSI)")
         self._quality = self._gauge("model_data_quality", "Share of the rows read that could be used, 0 to 1", 1.0)
+        self._known = self._gauge("pipit_known_lines_ratio", "Share of an agent's lines that a pattern knows")
         self._rows = self._counter("pipit_rows_read_total", "Log rows passed, wanted or not", 0.0)
         self._bad = self._counter("pipit_rows_bad_total", "Log rows set aside: no usable time", 0.0)
         self._late = self._counter("pipit_late_rows_total", "Rows of windows that were already judged", 0.0)
@@ -138,6 +139,10 @@ class Metrics:
         for feature, distance in features.items():
             self._feature_drift.set(distance, agent=agent, feature=feature)
         self._prediction_drift.set(prediction, agent=agent)
+
+    def known(self, agent: str, share: float) -> None:
+        """The share of an agent's lines that a pattern knows."""
+        self._known.set(share, agent=agent)
 
     def memory(self, size_bytes: float) -> None:
         """The daemon's resident memory."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from shared.model import Model
@@ -20,6 +20,17 @@ class Serving:
     manifest_sha256: str
     model: Model
     since: float
+
+
+class Slot(Protocol):
+    """What the judges use of a ModelSlot."""
+
+    @property
+    def changes(self) -> int:
+        """Grows with every swap."""
+
+    def all(self) -> tuple[Serving, ...]:
+        """Every serving model, by agent's name."""
 
 
 class ModelSlot:
