@@ -16,6 +16,7 @@ from inference.source import BATCH_ROWS, Batch, Cursor, Head, LogSource
 from inference.state import State
 from shared.values import Row, Verdict
 
+MODEL, SILENCE = "model", "silence"  # what a verdict's `found_by` names
 SHOWN_ANOMALIES = 50  # of one cycle, for the live list; the store has them all
 
 
@@ -27,10 +28,13 @@ NUMBERS = (
 
 @dataclass(slots=True)
 class Judged:
-    """What one agent's judge did in a cycle."""
+    """What one agent's judge did in a cycle. `strange` of the `scored` windows lay over the model's threshold: silences
+    and rules are not the model's doing, and a new model is not to be sent back for them."""
 
     windows: int = 0
     anomalies: int = 0
+    scored: int = 0
+    strange: int = 0
     cpu_seconds: float = 0.0
 
 
@@ -126,6 +130,8 @@ def _close(judges: Judges, until: Mapping[str, float], report: CycleReport) -> l
         judged = report.agents.setdefault(agent, Judged())
         judged.windows += len(found)
         judged.anomalies += sum(verdict.is_anomaly for verdict in found)
+        judged.scored += sum(verdict.found_by != SILENCE for verdict in found)
+        judged.strange += sum(MODEL in verdict.found_by for verdict in found)
         judged.cpu_seconds += cpu_seconds
         verdicts += found
     return verdicts

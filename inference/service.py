@@ -180,11 +180,11 @@ class Service:
         errors, serving = self.judges.take_errors(), {each.agent: each for each in self.slot.all()}
         for agent in {*report.agents, *errors} & serving.keys():
             judged = report.agents.get(agent)
-            windows = judged.windows if judged else 0
+            windows = judged.scored if judged else 0
             if windows or agent in errors:
                 probation.note(
                     self.db, agent, serving[agent].version,
-                    windows=windows, anomalies=judged.anomalies if judged else 0,
+                    windows=windows, anomalies=judged.strange if judged else 0,
                     errors=int(agent in errors), latency_ms=judged.cpu_seconds * 1000 if judged else 0.0,
                     memory_mb=resident_mb(),
                 )  # fmt: skip
