@@ -17,6 +17,7 @@ from shared.clean import clean
 from shared.values import Verdict
 
 RANKS = {"info": 0, "warning": 1, "critical": 2}
+GUESS = "guess"  # in an `explains` list: whatever the model alone has found
 DOUBT = 0.9  # two hosts at the same time need not be the same thing
 MAX_CAUSES = 200
 
@@ -57,10 +58,11 @@ class Causes:
     def _explained(self, verdict: Verdict) -> Verdict:
         if not verdict.is_anomaly:
             return verdict
+        said = {verdict.type, GUESS} if verdict.found_by == "model" else {verdict.type}
         causes = [
             cause
             for cause in self._recent
-            if cause.host != verdict.host and verdict.type in self._explains[cause.type] and verdict.type != cause.type
+            if cause.host != verdict.host and verdict.type != cause.type and said & set(self._explains[cause.type])
         ]
         if not causes:
             return verdict
@@ -99,7 +101,7 @@ def _cause(verdict: Verdict) -> Cause:
 
 def faults_of(explains: Mapping[str, Sequence[str]], types: Iterable[str]) -> list[str]:
     """Kinds in an agent's `explains` section that none of its rules, hints or silences can say."""
-    known = set(types)
+    known = {*types, GUESS}
     return [
         f"explains.{cause}: {name!r} is no kind that this agent can say"
         for cause, names in explains.items()

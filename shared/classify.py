@@ -49,7 +49,7 @@ class Classifier:
     def judge(self, windows: Sequence[Window]) -> list[Verdict]:
         """A verdict for each window whose role the model knows, scored together."""
         scored: list[_Scored] = []
-        for role, forest in self.model.forests.items():
+        for role in self.model.forests:
             group = [window for window in windows if window.role == role]
             if not group:
                 continue
@@ -57,7 +57,7 @@ class Classifier:
             hashes = [self.model.host_hash(window.host) for window in group]
             raws = [scale.raw(window.short, window.long) for window in group]
             zs = [scale.z(host, raw) for host, raw in zip(hashes, raws, strict=True)]
-            scores = forest.score(both_views(np.array(zs)))
+            scores = self.model.score(role, both_views(np.array(zs)))
             scored += map(_Scored, group, [scale] * len(group), hashes, raws, zs, map(float, scores))
         return [self._verdict(one) for one in scored]
 
@@ -149,9 +149,8 @@ class Classifier:
     def _explain(self, one: _Scored) -> tuple[Moved, ...]:
         """The features that moved the score most: value, the host's normal range, part of log2(score)."""
         scale, half = one.scale, len(one.scale.names)
-        forest = self.model.forests[one.window.role]
         z = both_views(one.z)
-        parts = forest.attribute(z)
+        parts = self.model.attribute(one.window.role, z, one.score)
         worst = scale.worst_day(one.host_hash)
         normal = self.model.reference.normal.get(one.window.role, {})
         moved = []

@@ -13,9 +13,10 @@ from typing import Any
 from shared.agent import AgentSpec, parse_agent
 from shared.errors import BundleError, ConfigError
 from shared.features import FeatureExtractor
+from shared.peak import Peak
 from shared.reference import Known, Normal, Reference, SilenceLimits, Tail, hashed
 from shared.rules import RuleBook
-from shared.scale import Scale
+from shared.scale import Floats, Scale
 from shared.scoring import Forest, load_forests
 from shared.values import Row
 
@@ -34,6 +35,7 @@ class Model:
     reference: Reference
     scales: Mapping[str, Scale]
     forests: Mapping[str, Forest]
+    peak: Peak = Peak()
 
     @property
     def agent(self) -> str:
@@ -57,6 +59,15 @@ class Model:
         """The score over which a window is an anomaly; for `budget` incidents per host-week, or as the bundle says."""
         known = self.reference
         return known.threshold if budget is None else threshold_for(known.tail, budget, known.peaks, known.weeks)
+
+    def score(self, role: str, z: Floats) -> Floats:
+        """Scores of (n, J) windows of a role, shape (n,); higher is stranger."""
+        return self.peak.score(self.forests[role].score(z), z)
+
+    def attribute(self, role: str, z: Floats, score: float) -> Floats:
+        """What each feature adds to log2(score) of one window, shape (J,)."""
+        forest = self.forests[role]
+        return self.peak.attribute(forest.attribute(z), float(forest.score(z[None])[0]), score, z)
 
     def rarity(self, role: str, score: float) -> float:
         """N of "1 in N": how many windows of training come to one that scored as high. Never above their number + 1."""
@@ -99,7 +110,8 @@ def load_model(files: Mapping[str, bytes]) -> Model:
     try:
         spec = parse_agent(files["agent.yaml"], "agent.yaml of the bundle")
         metadata = _object(files, "metadata.json")
-        reference, scales = _reference(_object(files, "reference.json"), spec)
+        described = _object(files, "reference.json")
+        (reference, scales), peak = _reference(described, spec), _peak(described.get("peak"))
         forests = load_forests(files["scorer.npz"])
     except (ConfigError, KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise BundleError("load", f"the bundle's model cannot be used: {error}") from None
@@ -108,7 +120,7 @@ def load_model(files: Mapping[str, bytes]) -> Model:
             raise BundleError("load", f"scorer.npz and reference.json disagree about role {role!r}")
     if not forests.keys() == scales.keys() == reference.scores.keys():
         raise BundleError("load", "scorer.npz and reference.json name different roles")
-    return Model(spec, str(metadata.get("model_version", "")), metadata, reference, scales, forests)
+    return Model(spec, str(metadata.get("model_version", "")), metadata, reference, scales, forests, peak)
 
 
 def _object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
@@ -145,6 +157,16 @@ def _reference(value: Mapping[str, Any], spec: AgentSpec) -> tuple[Reference, di
         weeks=_number(value.get("weeks", 0.0)),
     )
     return reference, {role: Scale.from_json(scale, names) for role, scale in value["scale"].items()}
+
+
+def _peak(value: Mapping[str, Any] | None) -> Peak:
+    """The second part of the score; bundles from before it have none."""
+    if value is None:
+        return Peak()
+    peak = Peak(_number(value["offset"]), _number(value["factor"]))
+    if peak.factor < 0:
+        raise ValueError("the peak's factor is below 0: what is stranger would score lower")
+    return peak
 
 
 def _number(value: Any) -> float:

@@ -535,6 +535,17 @@ def _bursts(call: _Call) -> Evaluate:
     return evaluate
 
 
+def _seconds(call: _Call) -> Evaluate:
+    """Different whole seconds in which these events came: how long something went on, however fast it was."""
+    wanted = _flat(call.events(ordered=True))
+
+    def evaluate(view: View) -> float:
+        slots = wanted
+        return float(sum([len({int(t) for t, cell in pane.ordered if cell.slot in slots}) for pane in view.panes]))
+
+    return evaluate
+
+
 def _longest_gap(call: _Call) -> Evaluate:
     """Longest pause in seconds before a row, the one at the view's start included."""
     call.no_events()
@@ -656,7 +667,7 @@ def _cyclic(call: _Call) -> Evaluate:
     return lambda view: wave(turn * clock(view))
 
 
-ADDITIVE = frozenset({"lines", "count", "attempts", "rejoins", "unannounced", "bursts", "unseen", "marked"})
+ADDITIVE = frozenset({"lines", "count", "attempts", "rejoins", "unannounced", "bursts", "seconds", "unseen", "marked"})
 
 FUNCTIONS: dict[str, Callable[[_Call], Evaluate]] = {
     "lines": _lines,
@@ -679,6 +690,7 @@ FUNCTIONS: dict[str, Callable[[_Call], Evaluate]] = {
     "rejoins": _rejoins,
     "unannounced": _unannounced,
     "bursts": _bursts,
+    "seconds": _seconds,
     "longest_gap": _longest_gap,
     "gap_mean": _gap_mean,
     "mean": _statistic(_mean_of),

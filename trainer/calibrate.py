@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 TAIL_PEAKS = 30
 LEAST_WIDTH = 0.035  # in score
+LEAST_PEAK_WIDTH = 0.75  # in spread units
 PEAKS_PER_HOST = 40  # of a week; more where the log is longer
 KEPT_PEAKS = 2_000
 BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 4.0)
@@ -60,14 +61,14 @@ def peaks(found: OutOfFold, apart: int, per_host_weeks: float = 1.0) -> Floats:
     return np.sort(np.array(highest))[::-1]
 
 
-def fit_tail(highest: Floats, weeks: float) -> Tail:
+def fit_tail(highest: Floats, weeks: float, least_width: float = LEAST_WIDTH) -> Tail:
     """The exponential tail through the highest peaks; `weeks` are host-weeks."""
     k = min(TAIL_PEAKS, len(highest) - 1)
     if k < 1:
         start = float(highest[0]) if len(highest) else 0.5
-        return Tail(start, LEAST_WIDTH, 1 / weeks)
+        return Tail(start, least_width, 1 / weeks)
     start = float(highest[k])
-    width = max(LEAST_WIDTH, float((highest[:k] - start).mean()))
+    width = max(least_width, float((highest[:k] - start).mean()))
     return Tail(start, width, k / weeks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,9 +11,11 @@ import numpy.typing as npt
 
 from shared.agent import AgentSpec
 from shared.model import threshold_for
+from shared.peak import Peak, largest
 from shared.reference import Tail
 from shared.scoring import Forest
 from trainer.calibrate import (
+    LEAST_PEAK_WIDTH,
     ONE_BLOCK_PENALTY,
     Floats,
     OutOfFold,
@@ -42,11 +45,18 @@ class Fitted:
     peaks: Floats
     weeks: float
     threshold: float
+    peak: Peak
 
     @property
     def forests(self) -> dict[str, Forest]:
         """The plain arrays by role."""
         return {role: one.forest for role, one in self.roles.items()}
+
+    def score(self, role: str, table: RoleTable, salt: str) -> Floats:
+        """Scores of windows by the whole model, shape (n,)."""
+        one = self.roles[role]
+        z = one.spread_units(table, salt)
+        return self.peak.score(one.forest.score(z), z)
 
     def threshold_rarity(self) -> float | None:
         """Windows of training per window over the threshold; None where none was."""
@@ -76,17 +86,47 @@ def calibrate_and_fit(
     last = max(int(table.index.max()) for table in roles.values())
     hosts = {str(host) for table in roles.values() for host in np.unique(table.hosts)}
     weeks = len(hosts) * (last - first + 1) * spec.window_s / WEEK_S
-    fitted, found, highest = {}, {}, []
+    fitted, unseen = {}, {}
     for number, (role, table) in enumerate(roles.items()):
         columns = scored_columns(spec, role, config.features.exclude)
         blocks = day_blocks(table.index, first, last, DAY_S / spec.window_s)
         fitted[role] = fit_role(table, blocks, spec, columns, config.model, config.detection.background, salt)
-        found[role] = _out_of_fold(table, blocks, fitted[role], spec, columns, config, salt)
-        highest.append(peaks(found[role], spec.long_windows + 1, weeks / len(hosts)))
+        unseen[role] = _out_of_fold(table, blocks, fitted[role], spec, columns, config, salt)
         progress((number + 1) / len(roles))
-    all_peaks = np.sort(np.concatenate(highest))[::-1]
-    tail = fit_tail(all_peaks, weeks)
-    return Fitted(fitted, found, tail, all_peaks, weeks, _threshold(found, tail, all_peaks, weeks, config))
+
+    def all_peaks(of: Callable[[Unseen], Floats]) -> Floats:
+        runs = [
+            peaks(OutOfFold(one.hosts, one.index, of(one)), spec.long_windows + 1, weeks / len(hosts))
+            for one in unseen.values()
+        ]
+        return np.sort(np.concatenate(runs))[::-1]
+
+    peak = _peak_line(all_peaks(lambda one: one.forest), all_peaks(lambda one: one.largest), weeks)
+    found = {role: one.combined(peak) for role, one in unseen.items()}
+    highest = all_peaks(lambda one: one.combined(peak).scores)
+    tail = fit_tail(highest, weeks)
+    return Fitted(fitted, found, tail, highest, weeks, _threshold(found, tail, highest, weeks, config), peak)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Windows as models saw them that had not seen their day: the forest's scores and the largest spread unit, (n,)."""
+
+    hosts: npt.NDArray[np.str_]
+    index: npt.NDArray[np.int64]
+    forest: Floats
+    largest: Floats
+
+    def combined(self, peak: Peak) -> OutOfFold:
+        """Both parts as one score."""
+        return OutOfFold(self.hosts, self.index, peak.score(self.forest, self.largest[:, None]))
+
+
+def _peak_line(forest: Floats, largest: Floats, weeks: float) -> Peak:
+    """The line that makes equal scores equally rare: both tails are exponential, so a straight one does."""
+    to, of = fit_tail(forest, weeks), fit_tail(largest, weeks, LEAST_PEAK_WIDTH)
+    factor = to.width / of.width
+    return Peak(to.start - factor * of.start + to.width * math.log(to.rate / of.rate), factor)
 
 
 def _out_of_fold(
@@ -97,20 +137,21 @@ def _out_of_fold(
     columns: tuple[int, ...],
     config: TrainConfig,
     salt: str,
-) -> OutOfFold:
-    """Scores of each block by a model of the others; blocks are joined where there are very many days."""
+) -> Unseen:
+    """Each block seen by a model of the others; blocks are joined where there are very many days."""
     folds = _folds(blocks, config.training.cross_validation_folds)
-    scores = np.empty(len(table))
+    scores, largest_z = np.empty(len(table)), np.empty(len(table))
     if len(np.unique(folds)) < 2 or not config.evaluation.cross_validation:
-        scores[:] = whole.forest.score(whole.spread_units(table, salt)) + ONE_BLOCK_PENALTY
-        return OutOfFold(table.hosts, table.index, scores)
+        z = whole.spread_units(table, salt)
+        return Unseen(table.hosts, table.index, whole.forest.score(z) + ONE_BLOCK_PENALTY, largest(z) + 1.0)
     for fold in np.unique(folds):
         mine = folds == fold
         other = fit_role(
             table.pick(~mine), blocks[~mine], spec, columns, config.model, config.detection.background, salt
         )
-        scores[mine] = other.forest.score(other.spread_units(table.pick(mine), salt))
-    return OutOfFold(table.hosts, table.index, scores)
+        z = other.spread_units(table.pick(mine), salt)
+        scores[mine], largest_z[mine] = other.forest.score(z), largest(z)
+    return Unseen(table.hosts, table.index, scores, largest_z)
 
 
 def _folds(blocks: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
@@ -119,9 +160,7 @@ def _folds(blocks: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
     return folds
 
 
-def _threshold(
-    found: Mapping[str, OutOfFold], tail: Tail, highest: Floats, weeks: float, config: TrainConfig
-) -> float:
+def _threshold(found: Mapping[str, OutOfFold], tail: Tail, highest: Floats, weeks: float, config: TrainConfig) -> float:
     if config.model.contamination is not None:
         scores = np.concatenate([one.scores for one in found.values()])
         return contamination_threshold(scores, config.model.contamination)
