@@ -1,0 +1,152 @@
+"""What each kind of job does, in its child process: the same calls as on the command line, told step by step."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared import layout
+from shared.agent import AgentSpec
+from shared.errors import ExportError, TrainingError
+from trainer import exports
+from trainer.cli_data import find_agent
+from trainer.config import Settings
+from trainer.exports import ExportFile
+from trainer.job import Teller
+from trainer.keys import ensure_key
+from trainer.labels import Episode, read_labels
+from trainer.model_config import load_model_config
+from trainer.orders import CheckOrder, EvaluateOrder, Order, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
+from trainer.registry import publish
+
+logger = logging.getLogger("trainer.job")
+SHOWN_ERRORS = 5
+
+
+def do(order: Order, settings: Settings, tell: Teller, by: str) -> Mapping[str, Any]:
+    """Do what the order says; gives what came of it.
+
+    Raises:
+        PipitError: it cannot be done.
+    """
+    match order:
+        case CheckOrder():
+            return check(order, settings, tell)
+        case TuneOrder():
+            from trainer.doing_search import tune
+
+            return tune(order, settings, tell)
+        case TrainOrder():
+            return train(order, settings, tell)
+        case EvaluateOrder():
+            from trainer.doing_search import evaluate
+
+            return evaluate(order, settings, tell)
+        case ShipOrder():
+            from trainer.doing_ship import ship
+
+            return ship(order, settings, tell, by)
+        case RollbackOrder():
+            from trainer.doing_ship import roll_back
+
+            return roll_back(order, settings, tell)
+
+
+def check(order: CheckOrder, settings: Settings, tell: Teller) -> Mapping[str, Any]:
+    """Is the export fit to train on? What is found is kept as long as the file stays what it is."""
+    tell.plan(("validate",))
+    one = exports.find_export(settings.exports_dir, order.export)
+    report = examined(one, find_agent(settings, order.agent), settings, tell)
+    return {
+        "export": one.name,
+        "fit": report["fit"],
+        "errors": len(report["errors"]),
+        "warnings": len(report["warnings"]),
+    }
+
+
+def examined(one: ExportFile, spec: AgentSpec, settings: Settings, tell: Teller) -> dict[str, Any]:
+    """What an export holds: as it was found before, or looked at now."""
+    from trainer.validate import validate
+
+    known = exports.read_check(settings.state_dir, one, spec.name)
+    if known is None:
+        tell.step("validate", 0.0)
+        report = validate(one.path, spec, progress=lambda words, part: tell.step("validate", part, words))
+        known = {**report.as_json(), "path": one.name}
+        exports.save_check(settings.state_dir, one, spec.name, known)
+    words = f"{known['valid_rows']:,} rows good" + (f", {known['bad_rows']:,} left out" if known["bad_rows"] else "")
+    tell.step("validate", 1.0, words)
+    for text in known["warnings"]:
+        logger.warning("%s: %s", one.name, text)
+    return known
+
+
+def usable(order: TrainOrder, spec: AgentSpec, settings: Settings, tell: Teller) -> list[Path]:
+    """The exports of an order, all of them fit to train on.
+
+    Raises:
+        ExportError: one is gone, or not fit.
+    """
+    found = [exports.find_export(settings.exports_dir, name) for name in order.exports]
+    if not found:
+        raise TrainingError("train: no export was named")
+    for one in found:
+        report = examined(one, spec, settings, tell)
+        if report["errors"]:
+            raise ExportError(f"train: {one.name} is not fit to train on: {'; '.join(report['errors'][:SHOWN_ERRORS])}")
+    return [one.path for one in found]
+
+
+def train(order: TrainOrder, settings: Settings, tell: Teller) -> Mapping[str, Any]:
+    """Exports in, a signed version out."""
+    spec = find_agent(settings, order.agent)
+    config = load_model_config(settings.model_config_file, dict(order.overrides))
+    episodes = labels_of(order.labels, settings)
+    key = ensure_key(settings.state_dir, settings.signing_key)
+
+    from trainer.pipeline import STEPS
+    from trainer.pipeline import train as learn
+
+    tell.plan(("validate", *STEPS, "sign"))
+    paths = usable(order, spec, settings, tell)
+    report = learn(paths, spec, config, start=order.start, end=order.end, labels=episodes, progress=tell.step)
+    tell.step("sign")
+    facts = report.facts
+    manifest = publish(
+        settings.models_dir, report.files, agent=spec.name, version=facts.version, key=key,
+        state_dir=settings.state_dir, now=time.time,
+    )  # fmt: skip
+    gate = json.loads(report.files["metadata.json"]).get("gate") or {}
+    return {
+        "model_id": manifest.model_id,
+        "agent": spec.name,
+        "version": facts.version,
+        "model_path": str(layout.bundle_folder(settings.models_dir, spec.name, facts.version)),
+        "serial": manifest.serial,
+        "rows": facts.rows,
+        "windows": sum(facts.windows.values()),
+        "hosts": sum(facts.hosts.values()),
+        "gate_passed": gate.get("passed"),
+        "warnings": list(facts.warnings),
+    }
+
+
+def labels_of(listed: Sequence[Mapping[str, Any]], settings: Settings) -> Sequence[Episode]:
+    """The known episodes that came with an order.
+
+    Raises:
+        ExportError: they are none; every faulty one is named.
+    """
+    if not listed:
+        return ()
+    beside = settings.state_dir / f".labels-{time.time_ns()}.json"
+    try:
+        layout.write_atomic(beside, json.dumps(list(listed)).encode())
+        return read_labels(beside)
+    finally:
+        beside.unlink(missing_ok=True)
