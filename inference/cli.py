@@ -91,6 +91,26 @@ def status(load: _Given, as_json: bool) -> int:
 
 
 @cli.command()
+@click.argument("version", required=False)
+@click.option("--agent", help="Which agent, where a version's name is not unique.")
+@click.option("--check", "check_only", is_flag=True, help="Only see whether the trainer answers and takes the token.")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for the daemon to take it in.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.pass_obj
+def pull(load: _Given, version: str | None, agent: str | None, check_only: bool, timeout: float, as_json: bool) -> None:
+    """Fetch VERSION (or `latest`) from the trainer and activate it; without VERSION list what the trainer has."""
+    from inference.cli_pull import check_trainer, list_offers, pull_version
+
+    settings = load()
+    if check_only:
+        check_trainer(settings, as_json)
+    elif version is None:
+        list_offers(settings, agent, as_json)
+    else:
+        pull_version(settings, version, agent, timeout, as_json)
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="The newest so many.")
 @click.option("--open", "open_only", is_flag=True, help="Only those that are not over.")

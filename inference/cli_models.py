@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from inference import state
+from inference.asking import ask, open_store
 from inference.bundle_store import BundleStore
-from inference.models import ModelSlot
-from inference.reconcile import ACTIVATE, ROLLBACK, reconcile, start
+from inference.reconcile import ACTIVATE, ROLLBACK
 from inference.reconciling import reconcile_settings
 from shared import bundle, layout
 from shared.clean import clean
-from shared.errors import BundleError, ConfigError, ShipError
-
-_POLL_S = 0.1
+from shared.errors import BundleError, ConfigError
 
 
 @click.group()
@@ -40,7 +33,7 @@ def models(context: click.Context) -> None:
 @click.pass_obj
 def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
     """Known versions, newest first; `*` serves."""
-    with _store(settings) as store:
+    with open_store(settings) as store:
         active = {row.agent: row for row in store.actives()}
         known = store.bundles(agent)
     rows = [
@@ -67,9 +60,9 @@ def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
 @click.pass_obj
 def models_activate(settings: Any, version: str, agent: str | None, timeout: float, as_json: bool) -> None:
     """Activate VERSION: one that was good here before, or one that lies in the inbox."""
-    with _store(settings) as store:
+    with open_store(settings) as store:
         agent, version = _find(store, settings.inbox_folder, version, agent)
-        _ask(settings, store, agent, ACTIVATE, version, timeout, as_json)
+        ask(settings, store, agent, ACTIVATE, version, timeout, as_json)
 
 
 @models.command("rollback")
@@ -79,13 +72,57 @@ def models_activate(settings: Any, version: str, agent: str | None, timeout: flo
 @click.pass_obj
 def models_rollback(settings: Any, agent: str | None, timeout: float, as_json: bool) -> None:
     """Go back to the former version."""
-    with _store(settings) as store:
+    with open_store(settings) as store:
         agents = [row.agent for row in store.actives() if agent in (None, row.agent)]
         if len(agents) != 1:
             raise ConfigError(
                 f"rollback: {'several agents serve' if agents else 'no model serves'}; name one with --agent"
             )
-        _ask(settings, store, agents[0], ROLLBACK, None, timeout, as_json)
+        ask(settings, store, agents[0], ROLLBACK, None, timeout, as_json)
+
+
+@models.command("history")
+@click.option("--agent")
+@click.option("--version")
+@click.option("--state", "ended", help="Only what ended so: loaded, good, refused or returned.")
+@click.option("--days", type=click.FloatRange(min=0), help="Only the last so many days.")
+@click.option("--limit", default=20, show_default=True)
+@click.option("--forget-days", type=click.FloatRange(min=0), help="Remove what is older than this many days instead.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def models_history(
+    settings: Any,
+    agent: str | None,
+    version: str | None,
+    ended: str | None,
+    days: float | None,
+    limit: int,
+    forget_days: float | None,
+    as_json: bool,
+) -> None:
+    """What became of the bundles that came here, newest first."""
+    with open_store(settings) as store:
+        if forget_days is not None:
+            click.echo(f"{store.forget_transfers(time.time() - forget_days * 86400)} removed")
+            return
+        since = 0.0 if days is None else time.time() - days * 86400
+        found = store.transfers(agent, limit, version=version, state=ended, since=since)
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in found]))
+        return
+    for row in found:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row.at))
+        click.echo(clean(f"{when}  {row.way:<9} {row.agent} {row.version:<20} {row.state:<9} {row.code} {row.reason}"))
+
+
+@models.command("prune")
+@click.option("--keep", type=click.IntRange(min=0), help="Good versions that stay besides; else INFERENCE_KEEP_MODELS.")
+@click.pass_obj
+def models_prune(settings: Any, keep: int | None) -> None:
+    """Remove old copies: never one that is active, the former one, or one that is being tried."""
+    with open_store(settings) as store:
+        for model_id in store.prune(settings.keep_models if keep is None else keep):
+            click.echo(f"removed {model_id}")
 
 
 @models.command("verify")
@@ -115,57 +152,3 @@ def _find(store: BundleStore, inbox: Path, reference: str, agent: str | None) ->
         "not_here",
         f"models: {reference} is neither in this machine's store nor in its inbox; see `pipit-inference models list`",
     )
-
-
-def _ask(
-    settings: Any, store: BundleStore, agent: str, action: str, version: str | None, timeout_s: float, as_json: bool
-) -> None:
-    """Leave the wish for the daemon and wait for its answer; where no daemon runs, fulfil it here."""
-    wish = store.wish(agent, action, version, "command line", time.time())
-    deadline = time.monotonic() + timeout_s
-    while (outcome := store.wish_outcome(wish)) is None:
-        if time.monotonic() >= deadline:
-            raise ShipError(
-                f"models: no answer within {timeout_s:g} s; the daemon will see to it when it can", "timeout", True
-            )
-        with _daemon_lock(settings.lock_file) as free:
-            if free:
-                slot, places = ModelSlot(), reconcile_settings(settings)
-                start(time.time, store.db, slot, places)
-                reconcile(time.time, store.db, slot, places)
-                continue
-        time.sleep(_POLL_S)
-    state_word, _, reason = outcome.partition(" ")
-    serving = store.active(agent)
-    if as_json:
-        click.echo(
-            json.dumps(
-                {"agent": agent, "state": state_word, "reason": reason, "active": serving.version if serving else None}
-            )
-        )
-    if state_word == "refused":
-        raise BundleError(reason.partition(" ")[0], clean(reason))
-    if not as_json:
-        click.echo(f"{agent} {serving.version if serving else 'no model'} serves ({state_word})")
-
-
-@contextlib.contextmanager
-def _daemon_lock(path: Path) -> Iterator[bool]:
-    """Hold the daemon's lock if no daemon does."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _store(settings: Any) -> Iterator[BundleStore]:
-    db = state.connect(settings.state_file)
-    try:
-        yield BundleStore(db, settings.state_folder / "store")
-    finally:
-        db.close()

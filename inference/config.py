@@ -49,6 +49,11 @@ class Settings:
         "OpenSSH allowed_signers file of the keys that may sign bundles; empty: `allowed_signers` in the state folder.",
     )
     audience: str = setting("", "Name of this machine that a bundle may be addressed to; empty: the host name.")
+    trainer_url: str = setting("", "Trainer that `pull` fetches models from, https://host:8001; empty: none.")
+    trainer_token: str = setting("", "API token of that trainer; one that may read is enough.", secret=True)
+    keep_models: int = setting(
+        1, "Good versions kept besides those that are active, former or on probation.", low=0, high=100
+    )
     redis_url: str = setting("", "Redis for live status, redis://host:6379/0; empty: none.", secret=True)
     interval_s: float = setting(30.0, "Time between two cycles.", "s", low=0.05, high=3600)
     poll_s: float = setting(

@@ -74,10 +74,20 @@ class Ledger:
             ),
         )
 
-    def transfers(self, agent: str | None = None, limit: int = 100) -> list[TransferRow]:
-        """What became of bundles, newest first."""
-        query = f"SELECT {columns(TransferRow)} FROM transfers WHERE ? IN ('', agent) ORDER BY id DESC LIMIT ?"  # noqa: S608 (our own column names)
-        return [TransferRow(*row) for row in self.db.execute(query, (agent or "", limit))]
+    def transfers(
+        self,
+        agent: str | None = None,
+        limit: int = 100,
+        *,
+        version: str | None = None,
+        state: str | None = None,
+        since: float = 0.0,
+    ) -> list[TransferRow]:
+        """What became of bundles, newest first; of one agent, version or state where given."""
+        given = {k: v for k, v in {"agent": agent, "version": version, "state": state}.items() if v}
+        conditions = "".join(f" AND {name} = ?" for name in given)
+        query = f"SELECT {columns(TransferRow)} FROM transfers WHERE at >= ?{conditions} ORDER BY id DESC LIMIT ?"  # noqa: S608 (our own column names)
+        return [TransferRow(*row) for row in self.db.execute(query, (since, *given.values(), limit))]
 
     def unreported(self) -> list[TransferRow]:
         """Transfers whose receipt is not written yet, oldest first."""

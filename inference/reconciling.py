@@ -58,6 +58,7 @@ def reconcile_settings(settings: Settings) -> ReconcileSettings:
         machine=settings.audience or os.uname().nodename,
     )
 
+        keep=settings.keep_models,
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -44,6 +44,7 @@ TRAINER = {
     "report": (f"/models/wifi/{web_trainer.VERSION}/report", "GET", 303, 303, 303, 200),
     "fleet": ("/fleet", "GET", 303, 303, 303, 200),
     "api_model": (f"/api/v1/models/{web_trainer.VERSION}", "GET", 401, 200, 200, 200),
+    "api_model_file": (f"/api/v1/models/{web_trainer.VERSION}/files/MANIFEST.json", "GET", 401, 200, 200, 200),
 }
 ROUTES = [("pi", name) for name in PI] + [("trainer", name) for name in TRAINER]
 FOREIGN = {"Host": "evil.example"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Flask
 
 from shared.web.app import NavItem, build_app
-from trainer.web import api, pages
+from trainer.web import api, bundle_files, pages
 from trainer.web.room import Room
 
 NAV = (NavItem("Models", "models", "box"), NavItem("Fleet", "fleet", "ship"))
@@ -39,4 +39,5 @@ def create_app(
     app.extensions["pipit_room"] = Room(models_dir=models_dir, state_dir=state_dir, now=now)
     pages.add_pages(app)
     api.add_api(app)
+    bundle_files.add_bundle_files(app)
     return app
