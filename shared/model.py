@@ -13,7 +13,7 @@ from typing import Any
 from shared.agent import AgentSpec, parse_agent
 from shared.errors import BundleError, ConfigError
 from shared.features import FeatureExtractor
-from shared.peak import Peak
+from shared.peak import NO_PEAK, Peak
 from shared.reference import Known, Normal, Reference, SilenceLimits, Tail, hashed
 from shared.rules import RuleBook
 from shared.scale import Floats, Scale
@@ -35,7 +35,7 @@ class Model:
     reference: Reference
     scales: Mapping[str, Scale]
     forests: Mapping[str, Forest]
-    peak: Peak = Peak()
+    peak: Peak = NO_PEAK
 
     @property
     def agent(self) -> str:
@@ -79,7 +79,7 @@ class Model:
         return (total + 1) / (above + 1)
 
 
-def threshold_for(tail: Tail, budget: float, peaks: Sequence[float] = (), weeks: float = 0.0) -> float:
+def threshold_for(tail: Tail, budget: float, peaks: Sequence[float] | Floats = (), weeks: float = 0.0) -> float:
     """The score that is expected to be passed `budget` times per host-week.
 
     Small budgets lie on the tail. Larger ones are counted off: of training's `peaks` (descending, over so many
@@ -162,7 +162,7 @@ def _reference(value: Mapping[str, Any], spec: AgentSpec) -> tuple[Reference, di
 def _peak(value: Mapping[str, Any] | None) -> Peak:
     """The second part of the score; bundles from before it have none."""
     if value is None:
-        return Peak()
+        return NO_PEAK
     peak = Peak(_number(value["offset"]), _number(value["factor"]))
     if peak.factor < 0:
         raise ValueError("the peak's factor is below 0: what is stranger would score lower")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from tests.evaluated import EVALUATION
 from trainer.facts import BudgetRow, LeftOut, NormalRange, ScoreCounts, SourceFile, TrainFacts
+from trainer.gate import check_gate
+
+GATE = {"recall": 0.7, "precision": 0.7, "roc_auc": 0.8}
 
 FACTS = TrainFacts(
     agent="wifi",
@@ -33,8 +37,28 @@ FACTS = TrainFacts(
     scores=ScoreCounts((0.3, 0.4, 0.5, 0.6, 0.7), (5_000, 4_000, 1_200, 12), {"50": 0.41}),
     budget=(BudgetRow(0.15, 0.61, 4_000, 0.1), BudgetRow(1, 0.55, None)),
     guard=(LeftOut("ap", "psk_mismatch_attempts", 7, "more than 60 in half an hour"),),
-    evaluation={"metrics": {"recall": 0.93, "precision": 0.6}},
-    expected={"recall": 0.7, "precision": 0.7, "roc_auc": 0.8},
+    evaluation=EVALUATION,
+    expected=GATE,
+    gate=check_gate(GATE, EVALUATION["metrics"]).as_json(),
+    comparison={
+        "old": "20260309_230000",
+        "new": "20260312_060000",
+        "windows": 900,
+        "same": 897,
+        "alerts_gone": 2,
+        "alerts_new": 1,
+        "incidents_old": 2,
+        "incidents_new": 1,
+        "differences": [
+            {
+                "host": "host-3",
+                "window_start": "2026-03-10T07:40:00Z",
+                "old": {"rarity": 890.0, "is_anomaly": False, "type": None},
+                "new": {"rarity": 3400.0, "is_anomaly": True, "type": "deauth_flood"},
+            }
+        ],
+    },
+    advice=("Train again with 5 to 7 days.",),
     config={"model.n_estimators": 100},
     config_hash="cd" * 32,
     monitoring={"drift_threshold": 0.1},

@@ -97,8 +97,11 @@ class TrainFacts:
     guard: tuple[LeftOut, ...] = ()
     validation_windows: int = 0
     test_windows: int = 0
-    evaluation: Mapping[str, Any] = field(default_factory=dict)  # {"metrics": {name: number}, …}; empty: not evaluated
-    expected: Mapping[str, float] = field(default_factory=dict)  # metric → least value that the configuration expects
+    evaluation: Mapping[str, Any] = field(default_factory=dict)  # Evaluation.as_json; empty: not evaluated
+    expected: Mapping[str, float] = field(default_factory=dict)  # metric → bound that the configuration asks for
+    gate: Mapping[str, Any] = field(default_factory=dict)  # {"passed", "reason", "checks"}; empty: nothing was checked
+    comparison: Mapping[str, Any] = field(default_factory=dict)  # against the model active here; empty: there was none
+    advice: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)  # the model configuration that was given
     config_hash: str = ""
     monitoring: Mapping[str, Any] = field(default_factory=dict)  # the configuration's wishes for the Pi

@@ -1,55 +1,173 @@
-"""The split by time: a model of the first days, its threshold from them alone, and what it says of the last days.
+"""What is measured while training: the recipe on time that it has not seen.
 
-The bundle's own model is then fitted on everything: the newest days are the best description of normal there is. What is
-measured here is the recipe, not that last fit.
+Without labels a model of the first days is tried on the last ones, as they were and with known faults laid into them.
+With labels every third of the log is judged by a model of the other two, and compared with the episodes. The bundle's own
+model is then fitted on everything: the newest days are the best description of normal there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.agent import AgentSpec
-from trainer.calibrate import OutOfFold, peaks
+from shared.model import Model, load_model
+from shared.scoring import dump_forests
+from shared.values import Row
+from trainer.evaluate import Against, Evaluation, Watched, evaluate_injected, measure, span_weeks
+from trainer.inject import Clean
+from trainer.labels import Episode
+from trainer.learn import Learner
 from trainer.model_config import TrainConfig
-from trainer.modelling import WEEK_S, calibrate_and_fit
-from trainer.table import RoleTable
+from trainer.modelling import Fitted, calibrate_and_fit
+from trainer.normal import reference_json, silence_limits
+from trainer.seen import Watcher
+from trainer.table import RoleTable, Tables
 
 LEAST_TRAINING = 50  # windows of a role
+LEAST_HELD_BACK = 20  # windows; in fewer there is no place for a fault
+LEAST_LEAVES = 3  # rows that tell of a client's leaving before access points are believed to log it
+LABEL_BLOCKS = 3
+WARM_S = 7200.0  # rows before a span that fill trailing views and tell who is there
 
 
-def hold_out(roles: Mapping[str, RoleTable], spec: AgentSpec, config: TrainConfig, salt: str) -> dict[str, Any]:
-    """{"metrics": {…}, "validation_windows", "test_windows", …}: false alarms of a model on later, clean days.
+@dataclass(frozen=True)
+class Material:
+    """What training has to work with. rows(start, end): the log between two moments (s), read anew at each call."""
 
-    Empty where there is too little for a split. Rates are incidents per host-week that the model alone would raise.
-    """
-    first = min(int(table.index.min()) for table in roles.values())
-    last = max(int(table.index.max()) for table in roles.values())
-    length = last - first + 1
-    test_from = last + 1 - round(config.training.test_size * length)
-    valid_from = test_from - round(config.training.validation_size * length)
-    early = {role: table.pick(table.index < valid_from) for role, table in roles.items()}
-    early = {role: table for role, table in early.items() if len(table) >= LEAST_TRAINING}
-    if not early or valid_from <= first:
-        return {}
-    fitted = calibrate_and_fit(early, spec, config, salt)
-    spans = {"validation": (valid_from, test_from), "test": (test_from, last + 1)}
-    result: dict[str, Any] = {"method": "time-ordered split; labels: none, later days taken as clean", "metrics": {}}
-    for name, (start, end) in spans.items():
-        windows, hosts, incidents = 0, set[str](), 0
-        for role, one in fitted.roles.items():
-            later = roles[role].pick((roles[role].index >= start) & (roles[role].index < end))
-            if not len(later):
-                continue
-            scores = one.forest.score(one.spread_units(later, salt))
-            highest = peaks(OutOfFold(later.hosts, later.index, scores), spec.long_windows + 1)
-            incidents += int((highest > fitted.threshold).sum())
-            windows += len(later)
-            hosts |= set(map(str, np.unique(later.hosts)))
-        result[f"{name}_windows"] = windows
-        if windows:
-            weeks = len(hosts) * (end - start) * spec.window_s / WEEK_S
-            result["metrics"][f"{name}_false_incidents_per_host_week"] = round(incidents / weeks, 4)
-    return result
+    spec: AgentSpec
+    config: TrainConfig
+    roles: Mapping[str, RoleTable]
+    tables: Tables
+    learner: Learner
+    rows: Callable[[float, float], Iterable[Row]]
+    labels: Sequence[Episode] = ()
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Number of the first window, and of the one after the last."""
+        tables = self.roles.values()
+        return min(int(t.index.min()) for t in tables), max(int(t.index.max()) for t in tables) + 1
+
+    def clean_between(self, start: int, end: int) -> Clean:
+        """Role → host → its clean windows with these numbers."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for role, table in self.roles.items():
+            inside = (table.index >= start) & (table.index < end)
+            for host in np.unique(table.hosts[inside]):
+                indices = np.sort(table.index[inside & (table.hosts == host)])
+                found.setdefault(role, {})[str(host)] = [int(index) for index in indices]
+        return found
+
+    def unclean(self) -> set[tuple[str, int]]:
+        """Windows that the guard or the labels left out."""
+        return {
+            (str(host), int(index))
+            for role, table in self.tables.roles.items()
+            for host, index in set(_keys(table)) - set(_keys(self.roles[role]) if role in self.roles else ())
+        }
+
+
+def _keys(table: RoleTable) -> Iterable[tuple[str, int]]:
+    return zip(map(str, table.hosts), map(int, table.index), strict=True)
+
+
+def held_back_from(config: TrainConfig, span: tuple[int, int]) -> tuple[int, int]:
+    """Numbers of the first window of validation and of test."""
+    first, end = span
+    test = end - round(config.training.test_size * (end - first))
+    return test - round(config.training.validation_size * (end - first)), test
+
+
+def model_without(material: Material, start: int, end: int, until: float) -> Model | None:
+    """A model of the windows outside of [start, end), knowing what was seen before `until` (s); None from too few."""
+    kept = {role: table.pick((table.index < start) | (table.index >= end)) for role, table in material.roles.items()}
+    kept = {role: table for role, table in kept.items() if len(table) >= LEAST_TRAINING}
+    if not kept:
+        return None
+    known = material.learner.known(until)
+    fitted = calibrate_and_fit(kept, material.spec, material.config, known.salt)
+    files = {
+        "agent.yaml": material.spec.raw,
+        "scorer.npz": dump_forests(fitted.forests),
+        "reference.json": reference_json(
+            material.spec, known, fitted, kept, silence_limits(material.tables, until),
+            material.learner.leaves >= LEAST_LEAVES,
+        ),
+        "metadata.json": b'{"model_version": "held out"}',
+    }  # fmt: skip
+    return load_model(files)
+
+
+def hold_out(material: Material, check: Callable[[], None] = lambda: None) -> Evaluation | None:
+    """The recipe on the last part of the time, with faults laid into it; None where there is too little for a split."""
+    span, width = material.span, material.spec.window_s
+    valid, test = held_back_from(material.config, span)
+    if valid <= span[0]:
+        return None
+    clean = material.clean_between(valid, span[1])
+    model = model_without(material, valid, span[1], valid * width)
+    if model is None or sum(len(indices) for hosts in clean.values() for indices in hosts.values()) < LEAST_HELD_BACK:
+        return None
+    early = {role: table.pick(table.index < valid) for role, table in material.roles.items() if role in model.forests}
+    return evaluate_injected(
+        model,
+        material.rows(valid * width - WARM_S, span[1] * width),
+        {role: hosts for role, hosts in clean.items() if role in model.forests},
+        (valid, span[1]),
+        avoid=material.unclean(),
+        episodes=material.labels,
+        each=material.config.evaluation.faults_each,
+        seed=material.config.model.random_state,
+        reference={role: counts_of_table(table) for role, table in early.items()},
+        parts={"validation": (valid, test), "test": (test, span[1])},
+        check=check,
+    )
+
+
+def counts_of_table(table: RoleTable) -> npt.NDArray[np.float64]:
+    """(n, J) log counts of the newest windows, as the trivial detectors want them."""
+    half = table.raw.shape[1] // 2
+    counts: npt.NDArray[np.float64] = np.log2(1 + np.nan_to_num(np.maximum(table.raw[:, :half], 0)))
+    return counts
+
+
+def judge_labels(material: Material, check: Callable[[], None] = lambda: None) -> Evaluation | None:
+    """Every third of the log judged by a model of the other two, against the labels; None where there is too little."""
+    (first, end), width = material.span, material.spec.window_s
+    watched, against = Watched(lambda share: None, check), Against(material.labels)
+    edges = np.linspace(first, end, LABEL_BLOCKS + 1).round().astype(int)
+    model: Model | None = None
+    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        check()
+        model = model_without(material, start, stop, float("inf"))
+        if model is None:
+            return None
+        last = stop == end
+        rows = material.rows(start * width - WARM_S, float("inf") if last else stop * width)
+        bounds = (float("-inf") if start == first else start * width, float("inf") if last else stop * width)
+        against.take(Watcher(model), watched.rows(rows), *bounds)
+    assert model is not None
+    found = measure(model, against.judged(model), span_weeks(watched), seed=material.config.model.random_state)
+    note = f"every one of {LABEL_BLOCKS} parts of the time was judged by a model of the others"
+    return replace(found, notes=(*found.notes, note))
+
+
+def blocks_of(fitted: Fitted, spec: AgentSpec) -> tuple[dict[str, float], ...]:
+    """Cross-validation over days: windows of each, and how many lie over the line of a model that has not seen it."""
+    per_day = 86_400 / spec.window_s
+    index = np.concatenate([found.index for found in fitted.out_of_fold.values()])
+    scores = np.concatenate([found.scores for found in fitted.out_of_fold.values()])
+    days = ((index - index.min()) // per_day).astype(int)
+    return tuple(
+        {
+            "block": int(day) + 1,
+            "windows": int((days == day).sum()),
+            "over_the_line": int((scores[days == day] > fitted.threshold).sum()),
+            "highest_score": round(float(scores[days == day].max()), 6),
+        }
+        for day in np.unique(days)
+    )

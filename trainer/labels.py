@@ -27,6 +27,21 @@ class Episode:
     visible: bool | str = True
 
 
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Was a host in a known episode at a moment? `after_s`: what an episode leaves behind."""
+
+    episodes: tuple[Episode, ...]
+    after_s: float = 60.0
+
+    def __call__(self, host: str, time: float) -> bool:
+        return any(host in e.hosts and e.start <= time <= e.end + self.after_s for e in self.episodes)
+
+    def between(self, host: str, start: float, end: float) -> bool:
+        """Does any known episode of the host overlap this span?"""
+        return any(host in e.hosts and e.start <= end and start <= e.end + self.after_s for e in self.episodes)
+
+
 def read_labels(file: Path) -> tuple[Episode, ...]:
     """Episodes `[{"type", "start", "end", "host"}]`, times as ISO 8601; `affected_hosts` are touched as well.
 

@@ -6,10 +6,12 @@ by its formulas (`unseen`, `excess`, `marked`).
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from shared.addresses import folded
 from shared.agent import UNKNOWN, AgentSpec
 from shared.events import EventParser
 from shared.features import FeatureTable
@@ -41,21 +43,21 @@ class Learner:
         self._left = {slot for name in left for slot in self._table.lexicon.slots(name)}
         self._habit = next((need.habit for need in needs if need.habit), None)
         self._joins = next((need.joins for need in needs if need.joins), None)
-        self._networks: set[str] = set()
-        self._targets: set[str] = set()
+        self._networks: dict[str, float] = {}  # hash -> when it was first seen
+        self._targets: dict[str, float] = {}
         self._counts: dict[str, dict[int, Counter[tuple[str, int, int]]]] = defaultdict(lambda: defaultdict(Counter))
         self._step: dict[tuple[str, str], float] = {}
-        self._with: Counter[tuple[str, str]] = Counter()
-        self._without: Counter[tuple[str, str]] = Counter()
+        self._with: Counter[tuple[str, str, int]] = Counter()  # (host, interface, day) -> joins
+        self._without: Counter[tuple[str, str, int]] = Counter()
 
-    def learn(self, rows: Iterable[Row]) -> None:
-        """Take in all rows."""
+    def learn(self, rows: Iterable[Row], known_fault: Callable[[str, float], bool] | None = None) -> None:
+        """Take in all rows; those of a known fault (host, time) are counted, and nothing is taken for normal from them."""
         for row in rows:
             self.rows += 1
             if row[3] in self._programs:
-                self._own(row)
+                self._own(row, known_fault is not None and known_fault(row[2], row[1]))
 
-    def _own(self, row: Row) -> None:
+    def _own(self, row: Row, fault: bool) -> None:
         _, time, host, program, _, severity, message = row
         parsed = self._parser.parse(program, severity, message)
         self.own_rows += 1
@@ -67,13 +69,13 @@ class Learner:
             if parsed.shape in self.shapes or len(self.shapes) < 2_000:
                 self.shapes[parsed.shape] += 1
             return
-        if parsed.again:
+        if parsed.again or fault:
             return
-        fields = parsed.fields
+        fields = folded(parsed.fields)
         slot = self._table.lexicon.slot(parsed.event, fields.get("kind", ""))
         self.leaves += slot in self._left
         if slot in self._aims:
-            self._aim(fields.get("ssid"), fields.get("bssid"), fields.get("freq"))
+            self._aim(time, fields.get("ssid"), fields.get("bssid"), fields.get("freq"))
         if self._habit is not None and any(slot in group for group in self._habit[0]):
             key = fields.get(self._habit[1])
             if key is not None:
@@ -81,10 +83,10 @@ class Learner:
         if self._joins is not None:
             self._join(slot, time, host, fields.get("iface", ""), fields.get(self._joins[2]))
 
-    def _aim(self, ssid: str | None, bssid: str | None, freq: str | None) -> None:
+    def _aim(self, time: float, ssid: str | None, bssid: str | None, freq: str | None) -> None:
         if ssid and bssid and freq:
-            self._networks.add(hashed(self.salt, "ssid", ssid))
-            self._targets.add(hashed(self.salt, "target", ssid, bssid.lower(), freq))
+            self._networks.setdefault(hashed(self.salt, "ssid", ssid), time)
+            self._targets.setdefault(hashed(self.salt, "target", ssid, bssid.lower(), freq), time)
 
     def _join(self, slot: int, time: float, host: str, interface: str, device: str | None) -> None:
         if device is None or self._joins is None:
@@ -96,22 +98,37 @@ class Learner:
                 self._step.clear()
         elif any(slot in group for group in joins):
             seen = time - self._step.get((host, device), -1e12) < within_s
-            (self._with if seen else self._without)[host, interface] += 1
+            (self._with if seen else self._without)[host, interface, int(time // DAY_S)] += 1
 
-    def known(self) -> Known:
-        """What the rows taught, hashed."""
+    def known(self, until: float = math.inf) -> Known:
+        """What the rows before `until` (s) taught, hashed; habits and interfaces by whole days."""
+        day = math.ceil(until / DAY_S) if math.isfinite(until) else 2**53
+        without, seen = _by_interface(self._without, day), _by_interface(self._with, day)
         marked = {
             hashed(self.salt, "interface", *key)
-            for key, without in self._without.items()
-            if without >= LEAST_WITHOUT and self._with[key] and without >= LEAST_SHARE * (without + self._with[key])
+            for key, joins in without.items()
+            if joins >= LEAST_WITHOUT and seen[key] and joins >= LEAST_SHARE * (joins + seen[key])
         }
-        return Known(self.salt, frozenset(self._networks), frozenset(self._targets), self._habits(), frozenset(marked))
+        networks, targets = (
+            frozenset(name for name, first in names.items() if first < until)
+            for names in (self._networks, self._targets)
+        )
+        return Known(self.salt, networks, targets, self._habits(day), frozenset(marked))
 
-    def _habits(self) -> dict[str, float]:
+    def _habits(self, until_day: int) -> dict[str, float]:
         """Device → joins in the worst half hour of its median day, plus one; only those beyond the default."""
         habits = {}
         for device, days in self._counts.items():
-            usual = statistics.median(max(counts.values()) for counts in days.values()) + 1
+            worst = [max(counts.values()) for day, counts in days.items() if day < until_day]
+            usual = statistics.median(worst) + 1 if worst else 0.0
             if usual > DEFAULT_USUAL:
                 habits[hashed(self.salt, "device", device)] = float(usual)
         return habits
+
+
+def _by_interface(joins: Counter[tuple[str, str, int]], until_day: int) -> Counter[tuple[str, str]]:
+    total: Counter[tuple[str, str]] = Counter()
+    for (host, interface, day), count in joins.items():
+        if day < until_day:
+            total[host, interface] += count
+    return total

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from shared.values import iso
@@ -61,7 +62,9 @@ def build_metadata(facts: TrainFacts, files: Mapping[str, bytes]) -> dict[str, A
         "training_memory_usage": facts.peak_memory_bytes,
         "windows": {"length_s": facts.window_s, "total": sum(facts.windows.values()), **_counts(facts.windows)},
         "evaluation": dict(facts.evaluation),
+        "gate": dict(facts.gate),
         "thresholds": _thresholds(facts),
+        "report": _report(facts),
         "config_hash": facts.config_hash,
         "library_versions": dict(facts.library_versions),
         "file_hashes": hashes,
@@ -140,9 +143,22 @@ def _thresholds(facts: TrainFacts) -> dict[str, Any]:
 
 
 def _checks(facts: TrainFacts) -> dict[str, bool]:
-    """Which expected metrics are reached; a metric that was not measured is not among them."""
-    metrics = facts.evaluation.get("metrics", {})
-    return {name: metrics[name] >= least for name, least in facts.expected.items() if name in metrics}
+    """Which bounds of the gate are kept; a metric that was not measured is not among them."""
+    checks = facts.gate.get("checks", ())
+    return {check["metric"]: check["passed"] for check in checks if check["value"] is not None}
+
+
+def _report(facts: TrainFacts) -> dict[str, Any]:
+    """What report.html shows besides `evaluation` and `gate`, for programs."""
+    return {
+        "normal": [asdict(each) for each in facts.normal],
+        "scores": asdict(facts.scores) if facts.scores else None,
+        "budget": [asdict(row) for row in facts.budget],
+        "left_out": [asdict(left) for left in facts.guard],
+        "unknown_shapes": [list(shape) for shape in facts.unknown_shapes],
+        "comparison": dict(facts.comparison),
+        "advice": list(facts.advice),
+    }
 
 
 def _counts(windows: Mapping[str, int]) -> dict[str, dict[str, int]]:

@@ -12,6 +12,7 @@ from typing import Any
 import marshmallow as ma
 
 from shared.setting import setting
+from trainer.gate import METRICS
 
 
 class _Samples(ma.fields.Field[Any]):
@@ -62,8 +63,21 @@ class _Size(ma.fields.Field[int]):
         return int(match[1]) * self.UNITS[match[2]]
 
 
-def _thresholds(**kwargs: Any) -> ma.fields.Field[Any]:
-    return ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Float(validate=ma.validate.Range(0, 1)), **kwargs)
+ALSO_CALLED = MappingProxyType({"f1": "f1_score", "accuracy_score": "accuracy", "auc": "roc_auc"})
+
+
+class _Thresholds(ma.fields.Field[Any]):
+    """Metrics of the gate with their bounds: shares from 0 to 1, rates and times from 0 on."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, float]:
+        if not isinstance(value, Mapping):
+            raise ma.ValidationError("thresholds")
+        found = {ALSO_CALLED.get(str(name), str(name)): bound for name, bound in value.items()}
+        for name, bound in found.items():
+            number = isinstance(bound, (int, float)) and not isinstance(bound, bool)
+            if name not in METRICS or not number or not 0 <= bound <= (1 if METRICS[name] else float("inf")):
+                raise ma.ValidationError("thresholds")
+        return {name: float(bound) for name, bound in found.items()}
 
 
 def _count_or_share(value: Any) -> int | float:
@@ -138,6 +152,13 @@ class FeaturesSection:
     """Which features are used. The agent file decides; `exclude` drops some."""
 
     exclude: tuple[str, ...] = setting((), "Features of the agent that the model must not use.")
+    window_s: int | None = setting(
+        None,
+        "Length of a window, where it shall be another than the agent's; it must divide the trailing view.",
+        "s",
+        low=60,
+        high=900,
+    )
     numeric: tuple[str, ...] = setting((), "Names checked against the agent; chooses nothing.")
     categorical: tuple[str, ...] = setting((), "Names checked against the agent; chooses nothing.")
     temporal: tuple[str, ...] = setting((), "Names checked against the agent; chooses nothing.")
@@ -157,14 +178,19 @@ class EvaluationSection:
     """What is measured, and what must be reached."""
 
     thresholds: Mapping[str, float] = field(
-        default_factory=dict,
+        default_factory=lambda: {"episode_recall": 0.5},
         metadata={
-            "doc": "Metric → least value that is expected; kept with the model and shown in its report.",
-            "parser": _thresholds,
-            "form": "metrics with numbers from 0 to 1",
+            "doc": "The quality gate, metric → bound; who misses one ships only with --force. Unset: episode_recall 0.5.",
+            "parser": _Thresholds,
+            "form": "known metrics with bounds: shares from 0 to 1, rates and times from 0",
         },
     )
     cross_validation: bool = setting(True, "Score every window by a model that has not seen its time block.")
+    inject: bool = setting(True, "Lay known faults into the held-back time and see which are found.")
+    faults_each: int = setting(3, "Injected faults of every kind.", "faults", low=1, high=50)
+    thorough: bool = setting(
+        False, "Also measure over several time blocks and seeds; training takes a few times as long."
+    )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -47,11 +48,13 @@ def score_counts(fitted: Fitted) -> ScoreCounts:
     return ScoreCounts(tuple(map(float, edges)), tuple(map(int, counts)), quantiles)
 
 
-def silence_limits(tables: Tables) -> dict[str, dict[bool, float]]:
-    """Host → the longest pause of training, with clients there (True) and without."""
+def silence_limits(tables: Tables, until: float = math.inf) -> dict[str, dict[bool, float]]:
+    """Host → the longest pause of training, with clients there (True) and without; of whole days before `until` (s)."""
     limits: dict[str, dict[bool, float]] = {}
     for (host, there), days in tables.pauses.items():
-        limits.setdefault(host, {})[there] = max(days.values())
+        longest = [pause for day, pause in days.items() if day * 86_400 < until]
+        if longest:
+            limits.setdefault(host, {})[there] = max(longest)
     return limits
 
 
@@ -86,6 +89,7 @@ def reference_json(
         "profile": {role: _profile(table, spec) for role, table in roles.items()},
         "score_profile": {role: _grid(found.scores) for role, found in fitted.out_of_fold.items()},
         "leaves_logged": leaves,
+        "peak": {"offset": fitted.peak.offset, "factor": fitted.peak.factor},
     }
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 

@@ -11,9 +11,8 @@ import operator
 import secrets
 import time as clock
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -24,15 +23,19 @@ from shared.errors import TrainingError
 from shared.frame import BadRow, open_export
 from shared.layout import version_at
 from shared.memory import peak_bytes
-from shared.model import load_model
+from shared.model import Model, load_model
 from shared.scoring import dump_forests
 from shared.values import Row
+from trainer.advice import advice
+from trainer.compare import Comparison, compare
+from trainer.evaluate import Evaluation
 from trainer.facts import SourceFile, TrainFacts
 from trainer.fit import RoleSwitch
+from trainer.gate import check_gate
 from trainer.golden import choose, collect, golden_file
 from trainer.guard import Guarded, guard
-from trainer.holdout import hold_out
-from trainer.labels import Episode
+from trainer.holdout import LEAST_LEAVES, WARM_S, Material, blocks_of, held_back_from, hold_out, judge_labels
+from trainer.labels import Episode, Faults
 from trainer.learn import Learner
 from trainer.metadata import build_metadata, library_versions
 from trainer.model_config import TrainConfig, for_agent
@@ -42,6 +45,7 @@ from trainer.promise import promise, with_promise
 from trainer.pseudonyms import Pseudonyms
 from trainer.report import render_report
 from trainer.table import Tables, tabulate
+from trainer.window_length import with_window
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +53,6 @@ Progress = Callable[[str, float], None]  # (step, share done from 0 to 1)
 STEPS = ("learn", "features", "guard", "calibrate", "fit", "evaluate", "golden", "bundle")
 LEAST_WINDOWS = 50  # of one role; with fewer there is nothing to learn from
 LEAST_DAYS = 5.0
-LEAST_LEAVES = 3  # rows that tell of a client's leaving before access points are believed to log it
 
 
 @dataclass(frozen=True)
@@ -72,29 +75,36 @@ def train(
     start: float | None = None,
     end: float | None = None,
     labels: Sequence[Episode] = (),
+    rival: Model | None = None,
     now: Callable[[], float] = clock.time,
     progress: Progress = no_progress,
+    check: Callable[[], None] = lambda: None,
 ) -> TrainReport:
     """Learn what is normal from exports of one network, between `start` and `end` (s) where given.
+
+    labels: known episodes, which are not learnt from. rival: the model to compare with. check: called now and then; what
+    it raises ends the training.
 
     Raises:
         ExportError: an export cannot be read. TrainingError: there is too little in it. ConfigError: settings do not fit.
     """
     began, config = now(), for_agent(config, spec)
-    source = Source(exports, start, end)
+    spec = with_window(spec, config.features.window_s)
+    source, faults = Source(exports, start, end, check), Faults(tuple(labels)) if labels else None
     progress("learn", 0)
     learner = Learner(spec, salt=secrets.token_hex(16))
-    learner.learn(source.rows(counting=True))
+    learner.learn(source.rows(counting=True), faults)
     known = learner.known()
     progress("features", 0)
-    tables = tabulate(source.rows(), spec, known, config.features.exclude)
+    tables = tabulate(source.rows(), spec, known, config.features.exclude, faults)
     progress("guard", 0)
     clean = guard(tables.roles, spec, config, labels)
     _enough(clean, spec)
     progress("calibrate", 0)
     fitted = calibrate_and_fit(clean.roles, spec, config, known.salt, lambda share: progress("calibrate", share))
     progress("evaluate", 0)
-    evaluation = hold_out(clean.roles, spec, config, known.salt)
+    material = Material(spec, config, clean.roles, tables, learner, source.between, labels)
+    evaluation = _evaluate(material, fitted, progress, check)
     progress("golden", 0)
     files = {
         "model.joblib": _joblib(fitted, config),
@@ -105,10 +115,16 @@ def train(
         spec, known, fitted, clean.roles, silence_limits(tables), learner.leaves >= LEAST_LEAVES
     )
     cases = collect(source.rows(), choose(clean.roles, spec), spec)
-    facts = _facts(source, learner, tables, clean, fitted, evaluation, spec, config, version_at(began), began, now())
-    unnamed = {"metadata.json": json.dumps({"model_version": facts.version}).encode()}
-    files["golden.json"], judge_ms = _timed(lambda: golden_file(load_model({**files, **unnamed}), cases))
-    files["reference.json"] = with_promise(files["reference.json"], promise(fitted, files, judge_ms / max(1, len(cases))))
+    unnamed = {"metadata.json": json.dumps({"model_version": version_at(began)}).encode()}
+    model = load_model({**files, **unnamed})
+    files["golden.json"], judge_ms = _timed(lambda: golden_file(model, cases))
+    comparison = _compare(rival, model, material, check)
+    facts = _facts(
+        source, learner, tables, clean, fitted, evaluation, comparison, spec, config, version_at(began), began, now()
+    )
+    files["reference.json"] = with_promise(
+        files["reference.json"], promise(fitted, files, judge_ms / max(1, len(cases)))
+    )
     progress("bundle", 0)
     files["report.html"] = render_report(facts)
     files["metadata.json"] = json.dumps(build_metadata(facts, files), indent=1, sort_keys=True).encode()
@@ -116,13 +132,49 @@ def train(
     return TrainReport(facts, files)
 
 
+def _evaluate(material: Material, fitted: Fitted, progress: Progress, check: Callable[[], None]) -> Evaluation | None:
+    """Against the labels where there are any, and against injected faults; None where neither can be measured."""
+    config, labelled = material.config, None
+    if material.labels:
+        labelled = judge_labels(material, check)
+        progress("evaluate", 0.4)
+    injected = hold_out(material, check) if config.evaluation.inject else None
+    found = labelled or injected
+    if found is None:
+        return None
+    progress("evaluate", 0.8)
+    if labelled is not None and injected is not None:
+        beside = {"metrics": dict(injected.metrics), "events": injected.events.as_json()}
+        found = replace(found, more={**found.more, "injected": beside})
+    found = replace(found, blocks=blocks_of(fitted, material.spec))
+    if config.evaluation.thorough:
+        from trainer.thorough import stability  # refits many times: only where it is asked for
+
+        found = replace(found, seeds=stability(material, check))
+    return found
+
+
+def _compare(rival: Model | None, model: Model, material: Material, check: Callable[[], None]) -> Comparison | None:
+    """What the model that is active here would have said of the newest days."""
+    if rival is None or rival.agent != model.agent:
+        return None
+    width = material.spec.window_s
+    start = held_back_from(material.config, material.span)[0] * width
+    return compare(rival, model, lambda: material.rows(start - WARM_S, float("inf")), start, check)
+
+
 class Source:
     """The exports as one stream of rows in time order, read anew at each call."""
 
-    def __init__(self, paths: Sequence[Path], start: float | None, end: float | None) -> None:
+    CHECK_EVERY = 50_000
+
+    def __init__(
+        self, paths: Sequence[Path], start: float | None, end: float | None, check: Callable[[], None] = lambda: None
+    ) -> None:
         if not paths:
             raise TrainingError("train: no export was named; give the file that `pipit-trainer export` wrote")
         self.paths, self.start, self.end = list(paths), start, end
+        self._check = check
         self.counts: dict[Path, tuple[int, int]] = {}
         self._sort = False
 
@@ -134,9 +186,15 @@ class Source:
             rows = self._watch_order(rows)
         elif self._sort:
             rows = sorted(rows, key=operator.itemgetter(1))
-        for row in rows:
+        for number, row in enumerate(rows):
             if (self.start is None or row[1] >= self.start) and (self.end is None or row[1] < self.end):
                 yield row
+            if number % self.CHECK_EVERY == 0:
+                self._check()
+
+    def between(self, start: float, end: float) -> Iterator[Row]:
+        """The rows from `start` (s) up to, not including, `end`."""
+        return (row for row in self.rows() if start <= row[1] < end)
 
     def _watch_order(self, rows: Iterable[Row]) -> Iterator[Row]:
         newest, behind = float("-inf"), 0
@@ -205,7 +263,8 @@ def _facts(
     tables: Tables,
     clean: Guarded,
     fitted: Fitted,
-    evaluation: Mapping[str, Any],
+    evaluation: Evaluation | None,
+    comparison: Comparison | None,
     spec: AgentSpec,
     config: TrainConfig,
     version: str,
@@ -218,7 +277,17 @@ def _facts(
     if days < LEAST_DAYS:
         warnings.append(f"{days:.1f} days of logs: expect false alarms; {LEAST_DAYS:g} to 7 days are good")
     used = sorted({name for one in fitted.roles.values() for name in one.scale.names})
-    return TrainFacts(
+    understood = {"understood": round(1 - learner.unknown_rows / max(1, learner.own_rows), 4)}
+    if evaluation is not None:
+        evaluation = replace(evaluation, metrics={**evaluation.metrics, **understood})
+    told = evaluation.as_json(names) if evaluation else {}
+    gate = check_gate(
+        config.evaluation.thresholds,
+        evaluation.metrics if evaluation else understood,
+        false=evaluation.events.false_incidents if evaluation else 0,
+        host_weeks=evaluation.events.host_weeks if evaluation else 0.0,
+    )
+    facts = TrainFacts(
         agent=spec.name,
         version=version,
         trained_at=began,
@@ -247,13 +316,16 @@ def _facts(
         scores=score_counts(fitted),
         budget=fitted.budget_rows(),
         guard=clean.left_out,
-        validation_windows=int(evaluation.get("validation_windows", 0)),
-        test_windows=int(evaluation.get("test_windows", 0)),
-        evaluation=evaluation,
+        validation_windows=int(told.get("validation_windows", 0)),
+        test_windows=int(told.get("test_windows", 0)),
+        evaluation=told,
         expected=dict(config.evaluation.thresholds),
+        gate=gate.as_json(),
+        comparison=comparison.as_json(names) if comparison else {},
         config=dict(config.source),
         config_hash=config.digest(),
         monitoring=dict(config.monitoring),
         library_versions=library_versions(),
         warnings=tuple(warnings),
     )
+    return replace(facts, advice=advice(facts))

@@ -14,6 +14,7 @@ from shared.features import FeatureExtractor, Window, windows
 from shared.reference import Known
 from shared.silence import SilenceWatch
 from shared.values import Row
+from trainer.labels import Faults
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,8 +58,10 @@ def scored_columns(spec: AgentSpec, role: str, exclude: Iterable[str] = ()) -> t
     )
 
 
-def tabulate(rows: Iterable[Row], spec: AgentSpec, known: Known, exclude: Iterable[str] = ()) -> Tables:
-    """Extract every window of the rows (in time order) and collect them by role."""
+def tabulate(
+    rows: Iterable[Row], spec: AgentSpec, known: Known, exclude: Iterable[str] = (), faults: Faults | None = None
+) -> Tables:
+    """Extract every window of the rows (in time order) and collect them by role; pauses in known faults do not count."""
     extractor = FeatureExtractor(spec, known)
     programs = frozenset(spec.programs)
     columns = {role: list(scored_columns(spec, role, exclude)) for role in extractor.table.roles}
@@ -71,16 +74,17 @@ def tabulate(rows: Iterable[Row], spec: AgentSpec, known: Known, exclude: Iterab
         raw = np.array([window.short[i] for i in columns_here] + [window.long[i] for i in columns_here])
         parts[window.role].append((window.host, round(window.start / spec.window_s), raw, np.array(window.short)))
         if watch is not None and window.role == watch.spec.role:
-            _pause(tables, watch, window, spoke)
+            _pause(tables, watch, window, spoke, faults)
     for role, found in parts.items():
         hosts, index, raws, shorts = zip(*found, strict=True)
         tables.roles[role] = RoleTable(np.array(hosts), np.array(index), np.array(raws), np.array(shorts))
     return tables
 
 
-def _pause(tables: Tables, watch: SilenceWatch, window: Window, spoke: dict[str, float]) -> None:
+def _pause(tables: Tables, watch: SilenceWatch, window: Window, spoke: dict[str, float], faults: Faults | None) -> None:
     before = spoke.get(window.host)
-    if before is not None and window.first - before > 60:
+    known = faults is not None and before is not None and faults.between(window.host, before, window.first)
+    if before is not None and window.first - before > 60 and not known:
         days = tables.pauses.setdefault((window.host, watch.anybody_there(window.host)), {})
         day = int(window.first // 86_400)
         days[day] = max(days.get(day, 0.0), window.first - before)

@@ -37,8 +37,10 @@ def test_metadata_has_every_promised_field() -> None:
 
 
 def test_expected_metrics_are_checked_only_where_they_were_measured() -> None:
-    checks = build_metadata(FACTS, {})["evaluation_info"]["threshold_checks"]
-    assert checks == {"recall": True, "precision": False}
+    metadata = build_metadata(FACTS, {})
+    assert metadata["evaluation_info"]["threshold_checks"] == {"recall": True, "precision": False}
+    assert metadata["gate"]["passed"] is False
+    assert "precision is 0.6, at least 0.7 is asked for" in metadata["gate"]["reason"]
 
 
 def test_metadata_is_plain_json_and_deterministic() -> None:

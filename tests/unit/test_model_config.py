@@ -94,7 +94,7 @@ def test_all_faults_come_together_with_key_value_and_what_is_allowed(tmp_path: P
         f"{file}: model.type: 'svm' is not one of isolation_forest",
         f"{file}: model.contamination: 0.7 is not auto or a share above 0 and up to 0.5, or empty",
         f"{file}: modle.type is not a key; did you mean model.type?",
-        "--set evaluation.thresholds: {'recall': 2} is not metrics with numbers from 0 to 1",
+        "--set evaluation.thresholds: {'recall': 2} is not known metrics with bounds: shares from 0 to 1, rates and times from 0",
         "--set features.excluded is not a key; did you mean features.exclude?",
     )
 
