@@ -56,9 +56,9 @@ def reconcile_settings(settings: Settings) -> ReconcileSettings:
         allowed_signers=settings.signers_file or folder / "allowed_signers",
         revoked_keys=folder / "revoked_keys",
         machine=settings.audience or os.uname().nodename,
+        keep=settings.keep_models,
     )
 
-        keep=settings.keep_models,
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
