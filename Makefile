@@ -18,7 +18,7 @@ TESTS ?= tests
 AGENT ?= wifi
 OUT ?= exports/logs-$(shell date -u +%Y%m%d-%H%M%S).csv.gz
 
-.PHONY: help setup lint format test bench demo train ship rollback export trainer inference compose-check deploy-pi lock clean
+.PHONY: help setup lint format test bench demo train ship rollback export trainer inference compose-check deploy-pi undeploy-pi lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,10 +86,13 @@ compose-check: $(V)/.ok ## are the compose files right?
 	@ls docker-compose.*.yml >/dev/null 2>&1 || { echo "There are no compose files here yet."; exit 1; }
 	$(BIN)/python -m deploy.check_compose docker-compose.*.yml
 
-deploy-pi: ## HOST=user@pi: install on a Raspberry Pi over SSH
+deploy-pi: $(V)/.ok ## HOST=user@pi [NAME=attic] [WHEELHOUSE=1]: install or upgrade a Raspberry Pi over SSH
 	@test -n "$(HOST)" || { echo "Say which Pi: make deploy-pi HOST=pi@raspberrypi.local"; exit 2; }
-	@test -x deploy/install-pi.sh || { echo "deploy/install-pi.sh does not exist yet: follow 'On a Raspberry Pi' in docs/usage.md by hand."; exit 1; }
 	deploy/install-pi.sh "$(HOST)"
+
+undeploy-pi: ## HOST=user@pi [PURGE=1]: remove the programs from a Pi; state and models stay without PURGE
+	@test -n "$(HOST)" || { echo "Say which Pi: make undeploy-pi HOST=pi@raspberrypi.local"; exit 2; }
+	deploy/uninstall-pi.sh "$(HOST)"
 
 # The first lock decides the versions; the two of the services are cuts of it, so that the tests test what is installed.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet

@@ -46,6 +46,7 @@ def _replace(folder: int, name: str, data: bytes) -> None:
     file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
     try:
         with os.fdopen(file, "wb") as out:
+            os.fchmod(file, 0o644)  # the trainer's login reads it, whatever umask the service runs under
             out.write(data)
             out.flush()
             os.fsync(out.fileno())

@@ -23,6 +23,7 @@ FINDERS: dict[str, Callable[[], Part]] = {
     "ssh-keygen": lambda: _with_version_of(find("ssh-keygen", "ssh-keygen", "openssh-client", "-?"), "ssh"),
     "chromium": lambda: find("chromium", "chromium", "chromium chromium-driver", "--version"),
     "rsyslog": find_rsyslog,
+    "systemd": lambda: find("systemd", "systemd-analyze", "systemd", "--version"),
     "promtool": lambda: find("promtool", "promtool", "prometheus", "--version"),
 }
 # fixture → part, for the count of tests in the closing table.
@@ -38,6 +39,8 @@ FIXTURES = {
     "rsyslogd": "rsyslog",
     "collector": "rsyslog",
     "promtool": "promtool",
+    "systemd_analyze": "systemd",
+    "pi": "sshd",
 }
 _found: dict[str, Part] = {}
 _missing: dict[str, str] = {}
@@ -130,6 +133,13 @@ def faults() -> str:
     if level not in {"quick", "full"}:
         pytest.exit(f"FAULTS is quick or full, not {level!r}", returncode=2)
     return level
+
+
+@pytest.fixture(scope="session")
+def patient() -> None:
+    """For tests that take minutes: they run where FAULTS=full or REAL_PARTS says so."""
+    if os.environ.get("FAULTS") != "full" and not os.environ.get("REAL_PARTS"):
+        pytest.skip("takes its time: FAULTS=full runs it")
 
 
 @pytest.hookimpl(wrapper=True)
