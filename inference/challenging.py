@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from inference import switches
-from inference.judging import Judges, MakeJudge
+from inference.bench import FOREVER, MakeJudge
+from inference.judging import Judges
 from inference.models import ModelSlot, Serving
 from inference.source import Cursor, LogSource
 from shared.values import Row, Verdict
@@ -79,10 +80,22 @@ class ChallengedJudges(Judges):
         """Programs that any agent wants, in either version."""
         return tuple(sorted({*super().programs, *self._beside.programs}))
 
-    def add(self, rows: list[Row]) -> None:
-        """Hand the rows to both."""
-        super().add(rows)
-        self._beside.add(rows)
+    def turn_back(self, now: float, source: LogSource, cursor: Cursor) -> None:
+        """Where the source's clock was wrong, both begin again."""
+        super().turn_back(now, source, cursor)
+        self._beside.turn_back(now, source, cursor)
+
+    def set_budgets(self, budget_of: Callable[[Serving], float | None]) -> None:
+        """The same alert budget for both, so that they can be compared."""
+        super().set_budgets(budget_of)
+        self._beside.set_budgets(budget_of)
+
+    def add(self, rows: list[Row], now: float = FOREVER) -> None:
+        """Hand the rows to both; windows that rows come too late for are judged again by the active version alone."""
+        super().add(rows, now)
+        self._beside.add(rows, now)
+        self._beside.take_reopened()
+        self._beside.take_counts()
 
     def close(self, until: Mapping[str, float]) -> Iterator[tuple[str, list[Verdict], float]]:
         """Judge with both; only the active versions' verdicts are given, the others go to the sink."""

@@ -86,6 +86,24 @@ class Settings:
     alert_budget: float | None = setting(
         None, "Incidents a week and host that the model may raise; empty: as the model was trained.", low=0
     )
+    notify_urls: str = setting(
+        "",
+        "Addresses that notifications are sent to, as apprise writes them (mailto://…, ntfy://…), blanks between; empty: none.",
+        secret=True,
+    )
+    quiet_hours: str = setting(
+        "",
+        "Local times between which only critical incidents are sent, 22:00-07:00; empty: none.",
+        pattern=r"(\d{1,2}:\d\d-\d{1,2}:\d\d)?",
+        form="HH:MM-HH:MM",
+    )
+    silent_minutes: float = setting(
+        60.0, "Without any new row for so long, a notification is sent; 0: never.", "minutes", low=0
+    )
+    page_url: str = setting("", "Where these pages are for their readers, for links in notifications; empty: no links.")
+    mark_days: float = setting(
+        180.0, "Days that a mark (false, confirmed) counts.", "days", low=1, high=3650
+    )
     query_timeout_s: float = setting(
         10.0, "Longest time that the database may take for one answer.", "s", low=0.1, high=600
     )

@@ -5,6 +5,7 @@ Windows to explanations are the judge's work, in `shared`, so that `replay` does
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,17 +13,21 @@ from typing import Any
 
 from inference.incidents import Incidents
 from inference.judging import Judges
+from inference.revising import Reviser
 from inference.source import BATCH_ROWS, Batch, Cursor, Head, LogSource
 from inference.state import State
+from inference.steady import SteadyClock
 from shared.values import Row, Verdict
+
+logger = logging.getLogger(__name__)
 
 MODEL, SILENCE = "model", "silence"  # what a verdict's `found_by` names
 SHOWN_ANOMALIES = 50  # of one cycle, for the live list; the store has them all
 
 
 NUMBERS = (
-    *("rows", "seen", "bad", "late", "windows", "anomalies", "seconds", "cpu_seconds", "lag_s", "drained"),
-    *("gaps", "gaps_expired", "open_incidents", "newest"),
+    *("rows", "seen", "bad", "late", "early", "revised", "sampled", "windows", "anomalies", "seconds", "cpu_seconds"),
+    *("lag_s", "drained", "gaps", "gaps_expired", "open_incidents", "newest", "newest_row"),
 )
 
 
@@ -45,7 +50,10 @@ class CycleReport:
     rows: int = 0
     seen: int = 0
     bad: int = 0
-    late: int = 0
+    late: int = 0  # rows of windows that were judged already
+    early: int = 0  # rows from the far future
+    revised: int = 0  # windows judged again
+    sampled: int = 0  # windows in a flood
     windows: int = 0
     anomalies: int = 0
     seconds: float = 0.0
@@ -56,6 +64,7 @@ class CycleReport:
     gaps_expired: int = 0
     open_incidents: int = 0
     newest: float | None = None  # time of the newest row read
+    newest_row: float | None = None  # time of the row at the table's head
     source_now: float = 0.0
     agents: dict[str, Judged] = field(default_factory=dict)
     found: list[Verdict] = field(default_factory=list)  # the newest anomalies, with their incident
@@ -92,35 +101,66 @@ def run_cycle(
     now: Callable[[], float],
     limits: Limits,
     beat: Callable[[], None] = lambda: None,
+    reviser: Reviser | None = None,
+    clock: SteadyClock | None = None,
 ) -> CycleReport:
     """Read what is new, judge the windows that are complete, save both together, and tell.
 
-    `beat` is called after each batch, for the watchdog. What was not saved when an error is raised has not happened:
-    the caller then begins again from the state file.
+    `beat` is called after each batch, for the watchdog; `reviser` judges windows again that rows came late for; `clock`
+    holds jumps of the source's clock back until they are confirmed. What was not saved when an error is raised has not
+    happened: the caller then begins again from the state file.
 
     Raises:
         SourceError: the log source failed; try again later.
         StoreError: the state file could not be written; forget `standing` and `judges`.
     """
     report, began, cpu = CycleReport(), time.monotonic(), time.process_time()
-    head = source.head()
+    head = source.head() if clock is None else clock.steady(source.head())
+    report.newest_row = head.time
+    _mind(head, source, judges, standing)
     while not report.drained and report.seen < limits.cycle_rows:
         batch = source.fetch(standing.cursor, judges.programs, limits.batch_rows)
-        judges.add(batch.rows)
+        judges.add(batch.rows, head.now)
         standing.cursor = batch.cursor
         report.drained = batch.drained
         until = judges.until_drained(head.now) if batch.drained else judges.until_behind(batch.rows, head.now)
         for piece in judges.pieces(until):
             verdicts = _close(judges, piece, report)
-            new = state.commit(batch.cursor, verdicts, judges.memories(), standing.incidents, judges.closed(), now())
+            new = state.commit(
+                batch.cursor, verdicts, judges.memories(), standing.incidents, judges.closed(), now(),
+                judges.take_reopened(),
+            )  # fmt: skip
             _count_verdicts(report, new)
             beat()
         _count_rows(report, batch, head)
-    report.late = judges.take_late()
+    if report.drained and reviser is not None:
+        _revise(reviser, source, judges, standing, state, report, head, now())
+    report.late, report.early = judges.take_counts()
     report.open_incidents = len(standing.incidents)
     report.seconds, report.cpu_seconds = time.monotonic() - began, time.process_time() - cpu
     publish(report)
     return report
+
+
+def _mind(head: Head, source: LogSource, judges: Judges, standing: Standing) -> None:
+    """Begin again where the table or its clock has: ids that are counted anew, windows judged ahead of time."""
+    if standing.cursor.was_restarted(head):
+        logger.warning("the log table counts its ids anew, it is read from its beginning last_id=%d newest_id=%d",
+                       standing.cursor.last, head.max_id)  # fmt: skip
+        standing.cursor = Cursor(0, 0, expired=standing.cursor.expired)
+    judges.turn_back(head.now, source, standing.cursor)
+
+
+def _revise(
+    reviser: Reviser, source: LogSource, judges: Judges, standing: Standing, state: State, report: CycleReport,
+    head: Head, scored_at: float,
+) -> None:  # fmt: skip
+    """Judge windows again that late rows belong to; they count as revised, not as windows."""
+    revised = reviser.revise(source, standing.cursor, judges.serving(), judges.closed(), head.now, scored_at)
+    if revised:
+        report.revised = len(revised)
+        report.found = (report.found + [verdict for verdict in revised if verdict.is_anomaly])[-SHOWN_ANOMALIES:]
+        standing.incidents = state.open_incidents()
 
 
 def _close(judges: Judges, until: Mapping[str, float], report: CycleReport) -> list[Verdict]:
@@ -141,6 +181,7 @@ def _count_verdicts(report: CycleReport, new: list[Verdict]) -> None:
     """Add what was saved to the report."""
     anomalies = [verdict for verdict in new if verdict.is_anomaly]
     report.windows += len(new)
+    report.sampled += sum(verdict.sampled for verdict in new)
     report.anomalies += len(anomalies)
     report.found = (report.found + anomalies)[-SHOWN_ANOMALIES:]
 

@@ -113,6 +113,7 @@ class Daemon:
                 self._judge()
             if self._prune.due() and self.service.slot.all():
                 logger.info("old verdicts deleted count=%d", self.service.prune())
+            self.service.deliver()
         except SourceError as error:
             self._source_failed(error)
         except Exception as error:
@@ -147,6 +148,7 @@ class Daemon:
         logger.warning("log source failed error=%s retry_in_s=%.1f", error, wait_s)
         self._say("waiting for the database")
         self.service.metrics.source_failed()
+        self.service.alarms.source_failed(str(error), self.service.now())
         self.service.show(self._doing, source_error=str(error))
         self.service.show_live(None, error=str(error))
         self.service.write_metrics()

@@ -93,11 +93,11 @@ class Incidents:
         place = (verdict.agent, verdict.host)
         last = self._open.get(place)
         if last is not None and verdict.window_start - last.ended <= MERGE_GAP_S:
-            incident = _widen(last, verdict)
+            incident = widen(last, verdict)
         else:
             if last is not None:
                 self._ended.append(last)
-            incident = _begin(verdict)
+            incident = begin(verdict)
         self._open[place] = incident
         return incident
 
@@ -116,7 +116,8 @@ class Incidents:
         return len(self._open)
 
 
-def _begin(verdict: Verdict) -> Incident:
+def begin(verdict: Verdict) -> Incident:
+    """The incident that an anomaly begins."""
     return Incident(
         key=f"{verdict.agent}/{verdict.host}/{iso(verdict.window_start)}",
         agent=verdict.agent,
@@ -132,7 +133,8 @@ def _begin(verdict: Verdict) -> Incident:
     )
 
 
-def _widen(incident: Incident, verdict: Verdict) -> Incident:
+def widen(incident: Incident, verdict: Verdict) -> Incident:
+    """The incident with one more anomaly in it."""
     name = verdict.type or "unusual"
     seen = Kind.of(verdict.severity, verdict.confidence, verdict.description)
     kinds = {**incident.kinds, name: incident.kinds[name].joined(seen) if name in incident.kinds else seen}

@@ -9,112 +9,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
-from inference.models import ModelSlot, Serving
+from inference.bench import FOREVER, Bench, MakeJudge, warm
+from inference.models import Serving, Slot
+from inference.reopen import EARLY_S, Reopen
 from inference.source import Cursor, LogSource
 from shared.values import Row, Verdict
 
 logger = logging.getLogger(__name__)
 
-BUFFER_ROWS = 5_000
 RETRY_S = 300.0  # a judge that failed is tried again, without losing rows: they are read again from where it stood
 PIECE_S = 3600.0
 DAY_S = 86_400.0
-FOREVER = float("inf")
-by_time = itemgetter(1, 0)
-
-
-class Judging(Protocol):
-    """What is used of shared.judge.Judge; a test's fake has it too."""
-
-    @property
-    def closed_until(self) -> float:
-        """Windows that end here or earlier are judged; -inf before the first close."""
-
-    @property
-    def late(self) -> int:
-        """Rows that came after their window was closed."""
-
-    def restore(self, memory: Mapping[str, Any]) -> None:
-        """Take up what `memory` gave; then `warm` the rows since `warm_since`, then `resume`."""
-
-    def warm_since(self) -> float:
-        """From when on rows must be shown again after `restore`."""
-
-    def warm(self, row: Row) -> None:
-        """Show a row of a window that was judged before."""
-
-    def resume(self) -> None:
-        """End of the warming."""
-
-    def add(self, row: Row) -> None:
-        """Take a row of an open window."""
-
-    def close(self, until: float) -> list[Verdict]:
-        """Judge every window with end <= until."""
-
-    def memory(self) -> dict[str, Any]:
-        """What must survive a restart, for JSON."""
-
-
-MakeJudge = Callable[[Serving], Judging]
-
-
-@dataclass
-class Bench:
-    """One agent's judge with the rows that wait for it."""
-
-    serving: Serving
-    judge: Judging
-    waiting: list[Row]
-    late_seen: int = 0
-
-    @property
-    def programs(self) -> tuple[str, ...]:
-        """Programs whose rows it wants."""
-        return self.serving.model.spec.programs
-
-    def add(self, rows: Iterable[Row]) -> None:
-        """Let rows wait; where there are too many, the older half goes to the judge at once."""
-        self.waiting.extend(rows)
-        if len(self.waiting) > BUFFER_ROWS:
-            self.waiting.sort(key=by_time)
-            half = len(self.waiting) // 2
-            self._feed(self.waiting[:half])
-            del self.waiting[:half]
-
-    def close(self, until: float) -> list[Verdict]:
-        """Judge the windows that end at or before `until`."""
-        ripe = sorted((row for row in self.waiting if row[1] < until), key=by_time)
-        if ripe:
-            self.waiting = [row for row in self.waiting if row[1] >= until]
-            self._feed(ripe)
-        return self.judge.close(until)
-
-    def _feed(self, rows: Iterable[Row]) -> None:
-        add = self.judge.add
-        for row in rows:
-            add(row)
-
-    def take_late(self) -> int:
-        """How many rows came too late since the last call."""
-        late, self.late_seen = self.judge.late - self.late_seen, self.judge.late
-        return late
+AHEAD_S = 3600.0  # windows judged further ahead of the source's clock than this: it was wrong, and is right again
 
 
 class Judges:
     """All benches; `refresh` makes them follow the model slot."""
 
-    def __init__(self, slot: ModelSlot, make: MakeJudge, grace_s: float | None = None, late_s: float = 900.0) -> None:
+    def __init__(self, slot: Slot, make: MakeJudge, grace_s: float | None = None, late_s: float = 900.0) -> None:
         self._slot, self._make, self._grace_s, self._late_s = slot, make, grace_s, late_s
         self._benches: dict[str, Bench] = {}
         self._failed: dict[str, tuple[Serving, float]] = {}
         self._changes = -1
+        self._orphans: list[Reopen] = []  # noted by judges that failed since
+        self._counts = (0, 0)
         self.errors: dict[str, str] = {}  # agent → what its judge died of
 
     def refresh(self, source: LogSource, cursor: Cursor, memory_of: Callable[[str], dict[str, Any] | None]) -> None:
@@ -139,15 +61,15 @@ class Judges:
         self._benches, self._changes = seated, changes
 
     def _seat(self, serving: Serving, memory: dict[str, Any] | None, source: LogSource, cursor: Cursor) -> Bench:
-        bench = Bench(serving, self._make(serving), [])
+        bench = Bench(serving, self._make(serving), [], self._grace(serving))
         if cursor.last == cursor.first:
             return bench  # nothing was read yet: everything comes by itself
+        now = source.head().now
         if memory is None:  # an agent's first model: what was before it is nobody's
-            span_s = serving.model.spec.window_s
-            memory = {"closed_until": (source.head().now - self._grace(bench)) // span_s * span_s}
+            memory = {"closed_until": self._complete(serving, now)}
         bench.judge.restore(memory)
         began = time.monotonic()
-        count = _warm(bench, source.span(bench.judge.warm_since(), FOREVER, bench.programs), cursor)
+        count = warm(bench, source.span(bench.judge.warm_since(), now + EARLY_S, bench.programs), cursor)
         logger.info(
             "judge warmed agent=%s version=%s rows=%d seconds=%.2f",
             serving.agent, serving.version, count, time.monotonic() - began,
@@ -159,16 +81,32 @@ class Judges:
         """Programs that any agent wants."""
         return tuple(sorted({program for bench in self._benches.values() for program in bench.programs}))
 
-    def add(self, rows: list[Row]) -> None:
-        """Hand each agent the rows of its programs."""
+    def turn_back(self, now: float, source: LogSource, cursor: Cursor) -> None:
+        """Where windows were judged far ahead of the source's clock, it was wrong: begin again at `now`."""
+        for agent, bench in list(self._benches.items()):
+            if bench.judge.closed_until > now + AHEAD_S:
+                logger.warning(
+                    "the source's clock went back agent=%s seconds=%.0f", agent, bench.judge.closed_until - now
+                )
+                memory = {**bench.judge.memory(), "closed_until": self._complete(bench.serving, now)}
+                self._orphans += bench.notes.take()
+                self._benches[agent] = self._seat(bench.serving, memory, source, cursor)
+
+    def set_budgets(self, budget_of: Callable[[Serving], float | None]) -> None:
+        """Judge for these incidents a week and host from the next window on."""
+        for bench in self._benches.values():
+            bench.judge.set_budget(budget_of(bench.serving))
+
+    def add(self, rows: list[Row], now: float = FOREVER) -> None:
+        """Hand each agent the rows of its programs; `now` is the source's clock."""
         for agent, bench in list(self._benches.items()):
             wanted = frozenset(bench.programs)
             with self._apart(agent):
-                bench.add(row for row in rows if row[3] in wanted)
+                bench.add((row for row in rows if row[3] in wanted), now)
 
     def until_drained(self, now: float) -> dict[str, float]:
         """Up to when each agent's windows are complete once everything up to the source's `now` has been read."""
-        return {agent: now - self._grace(bench) for agent, bench in self._benches.items()}
+        return {agent: now - bench.grace_s for agent, bench in self._benches.items()}
 
     def until_behind(self, rows: list[Row], now: float) -> dict[str, float]:
         """The same in the middle of a backlog, from the rows of one batch.
@@ -213,9 +151,20 @@ class Judges:
         """Up to when each agent has judged."""
         return {agent: bench.judge.closed_until for agent, bench in self._benches.items()}
 
-    def take_late(self) -> int:
-        """Rows of windows that were already judged, since the last call."""
-        return sum(bench.take_late() for bench in self._benches.values())
+    def take_reopened(self) -> list[Reopen]:
+        """Windows that rows came for out of time, since the last call."""
+        noted, self._orphans = self._orphans, []
+        for bench in self._benches.values():
+            noted += bench.notes.take()
+        return noted
+
+    def take_counts(self) -> tuple[int, int]:
+        """Rows (of windows already judged, of the far future) since the last call."""
+        (late, early), self._counts = self._counts, (0, 0)
+        for bench in self._benches.values():
+            counts = bench.notes.take_counts()
+            late, early = late + counts[0], early + counts[1]
+        return late, early
 
     def serving(self) -> dict[str, Serving]:
         """The models that judge, by agent."""
@@ -229,6 +178,8 @@ class Judges:
         except Exception as error:
             logger.exception("judge failed and pauses agent=%s", agent)
             bench = self._benches.pop(agent)
+            self._orphans += bench.notes.take()
+            self._counts = bench.notes.take_counts()
             self._failed[agent] = (bench.serving, time.monotonic() + RETRY_S)
             self.errors[agent] = f"{type(error).__name__}: {error}"
 
@@ -244,28 +195,10 @@ class Judges:
         errors, self.errors = self.errors, {}
         return errors
 
-    def _grace(self, bench: Bench) -> float:
-        return self._grace_s if self._grace_s is not None else float(bench.serving.model.spec.grace_s)
+    def _grace(self, serving: Serving) -> float:
+        return self._grace_s if self._grace_s is not None else float(serving.model.spec.grace_s)
 
-
-def _warm(bench: Bench, rows: Iterable[Row], cursor: Cursor) -> int:
-    """Show a judge the rows before its open windows, and give it those of the open ones; how many there were.
-
-    Only rows that have been read: `fetch` brings the others, and no row may come twice.
-    """
-    opened, warming, count = bench.judge.closed_until, True, 0
-    for row in rows:
-        if not cursor.has_read(row[0]):
-            continue
-        count += 1
-        if warming and row[1] >= opened:
-            bench.judge.resume()
-            warming = False
-        if warming:
-            bench.judge.warm(row)
-        else:
-            bench.add((row,))
-    if warming:
-        bench.judge.resume()
-    bench.late_seen = bench.judge.late
-    return count
+    def _complete(self, serving: Serving, now: float) -> float:
+        """Up to when windows are complete at `now`."""
+        span_s = serving.model.spec.window_s
+        return (now - self._grace(serving)) // span_s * span_s

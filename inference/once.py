@@ -8,6 +8,8 @@ from inference.config import Settings
 from inference.daemon import one_daemon
 from inference.service import Service
 
+NOTIFY_S = 60.0
+
 
 def run_once(settings: Settings) -> dict[str, Any]:
     """Take models in and judge what waits; returns the sums of all cycles and what became of the wishes.
@@ -28,6 +30,7 @@ def run_once(settings: Settings) -> dict[str, Any]:
                     break
             if service.slot.all():
                 service.reconcile()  # probation may have an answer now
+            service.deliver(NOTIFY_S)
             service.show("stopped")
             report["models"] = {each.agent: each.version for each in service.slot.all()}
             report["bundles"] = [

@@ -54,8 +54,8 @@ class PostgresSource:
 
     def head(self) -> Head:
         """The table's head and the database's clock."""
-        max_id, now = self._ask(self._queries().head)[0]
-        self._head = Head(int(max_id), float(now))
+        max_id, now, time_us = self._ask(self._queries().head)[0]
+        self._head = Head(int(max_id), float(now), None if time_us is None else time_us / 1e6)
         return self._head
 
     def fetch(self, cursor: Cursor, programs: Sequence[str], limit: int = BATCH_ROWS) -> Batch:

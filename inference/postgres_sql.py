@@ -29,7 +29,7 @@ class Queries:
         self.table = ".".join(f'"{part}"' for part in table.split("."))
         self.kind = kind
         self.id_column, self.time_column = str(columns["id"]), str(columns["timestamp"])
-        row_id, stamp, program = quoted["id"], quoted["timestamp"], f"{quoted['program']}::text"
+        row_id, stamp, program = quoted["id"], quoted["timestamp"], bare_program(f"{quoted['program']}::text")
         zoned = types[self.time_column] == "timestamp with time zone"
         epoch = "timestamptz 'epoch'" if zoned else "timestamp 'epoch'"
 
@@ -46,12 +46,14 @@ class Queries:
             f"{quoted['severity']}::text" if quoted["severity"] else "NULL::text",
             f"left({quoted['message']}::text, {MESSAGE_CHARS})",
         ]
-        wanted = f"{program} = ANY(%(programs)s)"
+        wanted = f"({program}) = ANY(%(programs)s)"
         chosen = ", ".join(f"CASE WHEN {wanted} THEN {text} END" for text in texts)
         picked = f"{row_id}, CASE WHEN {wanted} AND {sane} THEN {stamp_us} END, {chosen}"
 
+        newest = f"(SELECT max({row_id}) AS id FROM {self.table} t) h"
         self.head = (
-            f"SELECT coalesce(max({row_id}), 0), extract(epoch FROM clock_timestamp())::float8 FROM {self.table} t"
+            f"SELECT coalesce(h.id, 0), extract(epoch FROM clock_timestamp())::float8, (SELECT CASE WHEN {sane} THEN"
+            f" {stamp_us} END FROM {self.table} t WHERE {row_id} = h.id LIMIT 1) FROM {newest}"
         )
         self.tail = f"SELECT {picked} FROM {self.table} t WHERE {row_id} > %(last)s ORDER BY {row_id} LIMIT %(limit)s"
         self.gaps = (
@@ -68,6 +70,14 @@ class Queries:
         # "+ 0" keeps the planner from walking the index on id through years of older rows.
         self.first_id = f"SELECT min({row_id} + 0) {since}"
         self.newest = f"SELECT {stamp_us} {since} ORDER BY {stamp} DESC LIMIT 1"
+
+
+def bare_program(column: str) -> str:
+    """The program of a column that may hold a syslog tag: `hostapd[270]:` is `hostapd`."""
+    return (
+        f"CASE WHEN right({column}, 1) IN (':', ']') THEN regexp_replace({column}, '(\\[[^]]*\\])?:?$', '')"
+        f" ELSE {column} END"
+    )
 
 
 def micros(time_s: float) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.values import Row
@@ -34,12 +34,16 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Rows with `first < id <= last` and in no gap have been read; `expired` counts the ranges given up so far."""
+    """Rows with `first < id <= last` and in no gap have been read; `expired` counts the ranges given up so far.
+
+    `moved` is the source's clock when `last` last grew.
+    """
 
     first: int
     last: int
     gaps: tuple[Gap, ...] = ()
     expired: int = 0
+    moved: float = field(default=0.0, compare=False)
 
     def advanced(self, found: Iterable[int], tail: Sequence[int], now: float) -> Cursor:
         """The cursor after reading `found` (ids that lay in gaps) and `tail` (ids above `last`, ascending).
@@ -56,7 +60,15 @@ class Cursor:
         kept = [gap for gap in gaps if abs(now - gap.opened) <= GAP_EXPIRY_S]
         if len(kept) > MAX_GAPS:
             kept = sorted(sorted(kept, key=lambda gap: gap.opened)[-MAX_GAPS:], key=lambda gap: gap.low)
-        return Cursor(self.first, last, tuple(kept), self.expired + len(gaps) - len(kept))
+        moved = now if last > self.last else self.moved
+        return Cursor(self.first, last, tuple(kept), self.expired + len(gaps) - len(kept), moved)
+
+    def was_restarted(self, head: Head) -> bool:
+        """Whether the table was emptied and counts its ids anew: its newest row has a used id and was written since.
+
+        Deleting the newest rows alone leaves older ones at the head, so that is told apart.
+        """
+        return 0 < head.max_id < self.last and head.time is not None and 0 < self.moved < head.time
 
     def has_read(self, row_id: int) -> bool:
         """Whether this id has been read (and will not come again from `fetch`)."""
@@ -68,14 +80,16 @@ class Cursor:
     def to_json(self) -> str:
         """For the state file."""
         gaps = [[gap.low, gap.high, gap.opened] for gap in self.gaps]
-        return json.dumps({"first": self.first, "last": self.last, "expired": self.expired, "gaps": gaps})
+        value = {"first": self.first, "last": self.last, "expired": self.expired, "moved": self.moved, "gaps": gaps}
+        return json.dumps(value)
 
     @staticmethod
     def from_json(text: str) -> Cursor:
         """Read back what `to_json` wrote."""
         value = json.loads(text)
         gaps = tuple(Gap(int(low), int(high), float(opened)) for low, high, opened in value["gaps"])
-        return Cursor(int(value["first"]), int(value["last"]), gaps, int(value["expired"]))
+        moved = float(value.get("moved", 0.0))
+        return Cursor(int(value["first"]), int(value["last"]), gaps, int(value["expired"]), moved)
 
 
 def _without(gaps: Sequence[Gap], found: Sequence[int]) -> list[Gap]:
@@ -96,10 +110,11 @@ def _without(gaps: Sequence[Gap], found: Sequence[int]) -> list[Gap]:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The highest id visible now (0: no row) and the source's own clock."""
+    """The highest id visible now (0: no row), the source's own clock, and that row's time where it is a usable one."""
 
     max_id: int
     now: float
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

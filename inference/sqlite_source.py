@@ -70,7 +70,8 @@ class SqliteSource:
 
     def head(self) -> Head:
         """The table's head and this machine's clock."""
-        self._head = Head(int(self._ask(self._queries().head)[0][0]), self._clock())
+        max_id, newest = self._ask(self._queries().head)[0]
+        self._head = Head(int(max_id), self._clock(), _moment(newest))
         return self._head
 
     def fetch(self, cursor: Cursor, programs: Sequence[str], limit: int = BATCH_ROWS) -> Batch:
@@ -182,21 +183,23 @@ class _Queries:
     def __init__(self, table: str, columns: Mapping[str, str | None], has_texts: bool) -> None:
         quoted = {field: None if name is None else f't."{name}"' for field, name in columns.items()}
         self.id_column, self.time_column = str(columns["id"]), str(columns["timestamp"])
-        row_id, stamp, program = quoted["id"], quoted["timestamp"], quoted["program"]
+        row_id, stamp, program = quoted["id"], quoted["timestamp"], bare_program(str(quoted["program"]))
         texts = [
             quoted["host"] or "NULL",
-            str(program),
+            program,
             quoted["pid"] or "NULL",
             quoted["severity"] or "NULL",
             f"substr({quoted['message']}, 1, {MESSAGE_CHARS})",
         ]
-        wanted = f"{program} IN (SELECT value FROM json_each(:programs))"
+        wanted = f"({program}) IN (SELECT value FROM json_each(:programs))"
         picked = ", ".join([str(row_id), *(f"CASE WHEN {wanted} THEN {text} END" for text in (stamp, *texts))])
         # Numbers are compared bare, so that an index helps; texts have to be read one by one.
         moment = f"pipit_time({stamp})" if has_texts else str(stamp)
         between = f"{moment} >= :start AND {moment} < :stop"
 
-        self.head = f'SELECT coalesce(max({row_id}), 0) FROM "{table}" t'
+        head = f'(SELECT max({row_id}) AS id FROM "{table}" t)'
+        newest = f'(SELECT {stamp} FROM "{table}" t WHERE {row_id} = h.id LIMIT 1)'
+        self.head = f"SELECT coalesce(h.id, 0), {newest} FROM {head} h"
         self.tail = f'SELECT {picked} FROM "{table}" t WHERE {row_id} > :last ORDER BY {row_id} LIMIT :limit'
         self.gaps = (
             f'SELECT {picked} FROM json_each(:gaps) g CROSS JOIN "{table}" t'
@@ -209,6 +212,13 @@ class _Queries:
         self.first_time = f'SELECT min({moment}) FROM "{table}" t WHERE {between}'
         self.first_id = f'SELECT min({row_id} + 0) FROM "{table}" t WHERE {between}'
         self.newest = f'SELECT max({moment}) FROM "{table}" t WHERE {between}'
+
+
+def bare_program(column: str) -> str:
+    """The program of a column that may hold a syslog tag: `hostapd[270]:` is `hostapd`."""
+    bare = f"rtrim({column}, ':')"
+    cut = f"substr({bare}, 1, instr({bare} || '[', '[') - 1)"
+    return f"CASE WHEN substr({column}, -1) IN (':', ']') THEN {cut} ELSE {column} END"
 
 
 def _moment(value: object) -> float | None:

@@ -11,47 +11,22 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from inference.incidents import Incident, Incidents, Kind
+from inference import schema
+from inference.incidents import Incident, Incidents
+from inference.reopen import MOST_REOPENED, Reopen
 from inference.source import Cursor
+from inference.state_write import open_incidents, revise_verdicts, save_hosts, save_verdicts
 from shared.errors import StoreError
 from shared.values import Verdict
 
 logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 5.0
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS verdicts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    agent TEXT NOT NULL, host TEXT NOT NULL, window_start REAL NOT NULL, window_end REAL NOT NULL,
-    revision INTEGER NOT NULL DEFAULT 0, model_version TEXT NOT NULL, role TEXT NOT NULL, rows INTEGER NOT NULL,
-    score REAL, rarity REAL, is_anomaly INTEGER NOT NULL, type TEXT, severity TEXT, confidence REAL,
-    description TEXT NOT NULL, found_by TEXT NOT NULL, features TEXT NOT NULL, explanation TEXT NOT NULL,
-    incident_id INTEGER, scored_at REAL NOT NULL,
-    UNIQUE (agent, host, window_start));
-CREATE INDEX IF NOT EXISTS verdicts_by_end ON verdicts (window_end);
-CREATE INDEX IF NOT EXISTS verdicts_by_incident ON verdicts (incident_id) WHERE incident_id IS NOT NULL;
-CREATE TABLE IF NOT EXISTS lines (
-    verdict_id INTEGER NOT NULL, n INTEGER NOT NULL, time REAL NOT NULL, program TEXT NOT NULL, message TEXT NOT NULL,
-    PRIMARY KEY (verdict_id, n)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS incidents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, agent TEXT NOT NULL, host TEXT NOT NULL,
-    type TEXT NOT NULL, severity TEXT NOT NULL, started REAL NOT NULL, peak REAL NOT NULL, ended REAL NOT NULL,
-    windows INTEGER NOT NULL, score REAL, rarity REAL, confidence REAL NOT NULL, description TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('open', 'ended')), found_by TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS incidents_by_end ON incidents (ended);
-CREATE TABLE IF NOT EXISTS hosts (
-    agent TEXT NOT NULL, host TEXT NOT NULL, last_row REAL NOT NULL, PRIMARY KEY (agent, host)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS memory (agent TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS cursor (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS status (key TEXT PRIMARY KEY, value TEXT NOT NULL, updated REAL NOT NULL) WITHOUT ROWID;
-"""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -62,7 +37,13 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         StoreError: the folder or the file cannot be written, or the file is not a database.
     """
-    from inference import bundle_store  # here, because it opens its rows through this module
+    from inference import (  # here: some open rows through this module
+        bundle_store,
+        drifting,
+        performance,
+        switches,
+        validator,
+    )
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -71,8 +52,9 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA cache_size=-512")  # kB: the pages of one transaction; the system caches the file anyway
-        db.executescript(SCHEMA)
-        db.executescript(bundle_store.SCHEMA)
+        schema.create(db)
+        for tables in (bundle_store, performance, switches, drifting, validator):
+            db.executescript(tables.SCHEMA)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"open state: {path}: {error}; check the folder's owner, permissions and free space"
@@ -135,11 +117,23 @@ def _roll_back(db: sqlite3.Connection) -> None:
         db.execute("ROLLBACK")
 
 
-class State:
-    """What a cycle reads and writes, over one connection that the daemon's main thread owns."""
+Tell = Callable[[sqlite3.Connection, Mapping[str, Incident], Iterable[Verdict], float], None]
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
+
+def _tell_nobody(
+    db: sqlite3.Connection, incidents: Mapping[str, Incident], verdicts: Iterable[Verdict], now: float
+) -> None:
+    """Where no notifications are configured."""
+
+
+class State:
+    """What a cycle reads and writes, over one connection that the daemon's main thread owns.
+
+    `tell` hears, inside the transaction, of the incidents that changed and of the verdicts behind them.
+    """
+
+    def __init__(self, db: sqlite3.Connection, tell: Tell = _tell_nobody) -> None:
+        self.db, self._tell = db, tell
         self._saved: dict[tuple[str, str], str] = {}  # what the small tables hold: an idle cycle then writes nothing
 
     def cursor(self, name: str = "logs") -> Cursor | None:
@@ -153,19 +147,8 @@ class State:
         return None if row is None else dict(json.loads(row["value"]))
 
     def open_incidents(self) -> Incidents:
-        """The incidents that a coming anomaly may still join, with what is needed to go on naming them."""
-        rows = self.db.execute("SELECT * FROM incidents WHERE state = 'open'").fetchall()
-        return Incidents(_incident(row, self._kinds(int(row["id"]))) for row in rows)
-
-    def _kinds(self, incident_id: int) -> dict[str, Kind]:
-        kinds: dict[str, Kind] = {}
-        query = (
-            "SELECT type, severity, confidence, description FROM verdicts WHERE incident_id = ? ORDER BY window_start"
-        )
-        for row in self.db.execute(query, (incident_id,)):
-            found = Kind.of(row["severity"], row["confidence"], row["description"])
-            kinds[row["type"]] = kinds[row["type"]].joined(found) if row["type"] in kinds else found
-        return kinds
+        """The incidents that a coming anomaly may still join."""
+        return Incidents(open_incidents(self.db))
 
     def commit(
         self,
@@ -175,32 +158,68 @@ class State:
         incidents: Incidents,
         closed: Mapping[str, float],
         scored_at: float,
+        reopened: Iterable[Reopen] = (),
     ) -> list[Verdict]:
         """Save one cycle in one transaction; returns the verdicts that were new, with their incident's key.
 
-        A window that already has a verdict keeps it: closed windows are never scored again. `closed` says up to when
-        each agent has judged: incidents that nothing can join any more end.
+        A window that already has a verdict keeps it: `revise` alone changes one. `closed` says up to when each agent has
+        judged: incidents that nothing can join any more end. `reopened` windows wait until they are due.
         """
-        todo = list(verdicts)
+        todo, again = list(verdicts), list(reopened)
         if not todo:
             incidents.settle(closed)
         ended = incidents.take_ended()
         small = {("cursor", "logs"): cursor.to_json()}
         small |= {("memory", agent): json.dumps(memory, separators=(",", ":")) for agent, memory in memories.items()}
         changed = {key: value for key, value in small.items() if self._saved.get(key) != value}
-        if not (todo or ended or changed):
+        if not (todo or ended or changed or again):
             return []
         self._saved = {}
         with transaction(self.db) as db:
-            new = _save_verdicts(db, todo, incidents, scored_at)
+            new, grown = save_verdicts(db, todo, incidents, scored_at)
             incidents.settle(closed)
             for each in [*ended, *incidents.take_ended()]:
                 db.execute("UPDATE incidents SET state = 'ended' WHERE key = ?", (each.key,))
             for (table, key), value in changed.items():
                 db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (key, value))  # noqa: S608 (two names of ours)
-            _save_hosts(db, todo)
+            save_hosts(db, todo)
+            _note_reopened(db, again)
+            self._tell(db, grown, new, scored_at)
         self._saved = small
         return new
+
+    def due_again(self, now: float, limit: int) -> list[Reopen]:
+        """Windows that are to be judged again now, the oldest first."""
+        query = (
+            "SELECT agent, host, window_start, rows, due FROM reopen WHERE due <= ? ORDER BY window_start, host LIMIT ?"
+        )
+        return [Reopen(*row) for row in self.db.execute(query, (now, limit))]
+
+    def version_of(self, agent: str, host: str, start: float) -> str | None:
+        """The version that a window's verdict is of, None where it has no verdict."""
+        query = "SELECT model_version FROM verdicts WHERE agent = ? AND host = ? AND window_start = ?"
+        row = self.db.execute(query, (agent, host, start)).fetchone()
+        return None if row is None else str(row[0])
+
+    def has_judged(self, agent: str, start: float) -> bool:
+        """Whether the agent had judged by then: before its first model, windows are nobody's."""
+        query = "SELECT 1 FROM verdicts WHERE agent = ? AND window_start <= ? LIMIT 1"
+        return self.db.execute(query, (agent, start)).fetchone() is not None
+
+    def rows_of(self, agent: str, host: str, first: float, last: float) -> dict[float, int]:
+        """How many rows each judged window of a host had, by its start in first..last."""
+        query = "SELECT window_start, rows FROM verdicts WHERE agent = ? AND host = ? AND window_start BETWEEN ? AND ?"
+        return {row[0]: row[1] for row in self.db.execute(query, (agent, host, first, last))}
+
+    def revise(self, verdicts: Iterable[Verdict], done: Iterable[Reopen], scored_at: float) -> list[Verdict]:
+        """Put these verdicts in the place of older ones and forget what was to be done; gives those that changed."""
+        with transaction(self.db) as db:
+            revised, changed = revise_verdicts(db, verdicts, scored_at)
+            keys = [(each.agent, each.host, each.window_start) for each in done]
+            db.executemany("DELETE FROM reopen WHERE agent = ? AND host = ? AND window_start = ?", keys)
+            save_hosts(db, revised)
+            self._tell(db, changed, revised, scored_at)
+        return revised
 
     def set_status(self, values: Mapping[str, Any], now: float) -> None:
         """Publish facts about the daemon to the pages, as JSON under a key."""
@@ -219,86 +238,10 @@ class State:
         return gone
 
 
-def _save_verdicts(
-    db: sqlite3.Connection, verdicts: Iterable[Verdict], incidents: Incidents, scored_at: float
-) -> list[Verdict]:
-    """Insert the verdicts that are new and put the anomalies among them into their incidents."""
-    new: list[Verdict] = []
-    for verdict in verdicts:
-        row_id = _insert_verdict(db, verdict, scored_at)
-        if row_id is None:
-            continue
-        if verdict.is_anomaly:
-            incident = incidents.add(verdict)
-            verdict = replace(verdict, incident=incident.key)
-            incident_id = _upsert_incident(db, incident)
-            db.execute("UPDATE verdicts SET incident_id = ? WHERE id = ?", (incident_id, row_id))
-        new.append(verdict)
-    return new
-
-
-def _insert_verdict(db: sqlite3.Connection, verdict: Verdict, scored_at: float) -> int | None:
-    """Store a verdict and its lines; its row id, or None where the window already has one."""
-    known = "SELECT 1 FROM verdicts WHERE agent = ? AND host = ? AND window_start = ?"
-    if db.execute(known, (verdict.agent, verdict.host, verdict.window_start)).fetchone():
-        return None
-    explanation = [[m.feature, m.value, m.normal_low, m.normal_high, m.contribution] for m in verdict.explanation]
-    done = db.execute(
-        "INSERT INTO verdicts (agent, host, window_start, window_end, model_version, role, rows, score, rarity,"
-        " is_anomaly, type, severity, confidence, description, found_by, features, explanation, scored_at)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        (
-            verdict.agent, verdict.host, verdict.window_start, verdict.window_end, verdict.model_version, verdict.role,
-            verdict.rows, verdict.score, verdict.rarity, int(verdict.is_anomaly), verdict.type, verdict.severity,
-            verdict.confidence, verdict.description, verdict.found_by,
-            json.dumps(dict(verdict.features), separators=(",", ":")), json.dumps(explanation, separators=(",", ":")),
-            scored_at,
-        ),
-    )  # fmt: skip
-    row_id = int(done.lastrowid or 0)
-    lines = [(row_id, n, line.time, line.program, line.message) for n, line in enumerate(verdict.lines)]
-    db.executemany("INSERT INTO lines (verdict_id, n, time, program, message) VALUES (?,?,?,?,?)", lines)
-    return row_id
-
-
-def _upsert_incident(db: sqlite3.Connection, incident: Incident) -> int:
-    values = (
-        incident.key, incident.agent, incident.host, incident.type, incident.severity, incident.started, incident.peak,
-        incident.ended, incident.windows, incident.score, incident.rarity, incident.confidence, incident.description,
-        "open", incident.found_by,
-    )  # fmt: skip
-    row = db.execute(
-        "INSERT INTO incidents (key, agent, host, type, severity, started, peak, ended, windows, score, rarity,"
-        " confidence, description, state, found_by) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-        " ON CONFLICT (key) DO UPDATE SET type = excluded.type, severity = excluded.severity, peak = excluded.peak,"
-        " ended = excluded.ended, windows = excluded.windows, score = excluded.score, rarity = excluded.rarity,"
-        " confidence = excluded.confidence, description = excluded.description, state = 'open',"
-        " found_by = excluded.found_by RETURNING id",
-        values,
-    ).fetchone()
-    return int(row["id"])
-
-
-def _save_hosts(db: sqlite3.Connection, verdicts: Iterable[Verdict]) -> None:
-    """Keep up to when each host was heard, to a window; the pages show hosts that have gone quiet."""
+def _note_reopened(db: sqlite3.Connection, reopened: Iterable[Reopen]) -> None:
+    """Remember windows to be judged again; a window that waits already keeps its moment."""
     db.executemany(
-        "INSERT INTO hosts (agent, host, last_row) VALUES (?, ?, ?)"
-        " ON CONFLICT (agent, host) DO UPDATE SET last_row = excluded.last_row WHERE excluded.last_row > last_row",
-        [(verdict.agent, verdict.host, verdict.window_end) for verdict in verdicts if verdict.rows],
-    )
-
-
-def _incident(row: sqlite3.Row, kinds: dict[str, Kind]) -> Incident:
-    return Incident(
-        key=row["key"],
-        agent=row["agent"],
-        host=row["host"],
-        started=row["started"],
-        peak=row["peak"],
-        ended=row["ended"],
-        windows=row["windows"],
-        score=row["score"],
-        rarity=row["rarity"],
-        kinds=kinds,
-        found_by=row["found_by"],
+        "INSERT INTO reopen SELECT ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM reopen) < ?"
+        " ON CONFLICT (agent, host, window_start) DO UPDATE SET rows = rows + excluded.rows",
+        [(each.agent, each.host, each.window_start, each.rows, each.due, MOST_REOPENED) for each in reopened],
     )

@@ -9,126 +9,28 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from inference.mutes import MUTED
+from inference.state_rows import Heat, HostRow, IncidentDetail, IncidentRow, ModelRow, Point, Status, Totals
 from shared.errors import StoreError
 from shared.values import Line, Moved, Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What the daemon last said about itself; `updated` 0 means that it never ran on this state file."""
-
-    updated: float
-    state: str  # "running", "waiting for a model", "waiting for the database", "stopped", "never ran"
-    pid: int | None
-    started: float | None
-    last_run: float | None
-    last_error: str | None
-    source: str  # the source without its password
-    source_error: str | None
-    lag_s: float | None
-    rows: int  # read since the daemon started
-    late_rows: int
-    gaps_expired: int
-    warnings: tuple[str, ...]
-    cycle: Mapping[
-        str, Any
-    ]  # the last CycleReport: rows, windows, anomalies, seconds, cpu_seconds, lag_s, drained, late…
+__all__ = [
+    "Heat", "HostRow", "IncidentDetail", "IncidentRow", "ModelRow", "Point", "Status", "Totals", "connect_read",
+    "count_incidents", "heat", "hosts", "incident", "incidents", "lines", "models", "newest_end", "status", "timeline",
+    "totals", "verdicts",
+]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentRow:
-    """An incident as the lists show it."""
-
-    id: int
-    key: str
-    agent: str
-    host: str
-    type: str
-    severity: str
-    started: float
-    peak: float
-    ended: float
-    windows: int
-    score: float | None
-    rarity: float | None
-    confidence: float
-    description: str
-    state: str  # "open" or "ended"
-    found_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentDetail:
-    """An incident with its anomalous windows (each with its evidence lines), oldest first."""
-
-    incident: IncidentRow
-    verdicts: tuple[Verdict, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One window on a host's timeline."""
-
-    host: str
-    window_start: float
-    window_end: float
-    rows: int
-    score: float | None
-    rarity: float | None
-    is_anomaly: bool
-    type: str | None
-    severity: str | None
-    incident_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Heat:
-    """One cell of the hosts' heat map: the strangest window of a host in a span of time."""
-
-    host: str
-    start: float
-    windows: int
-    rows: int
-    rarity: float | None
-    anomalies: int
-    severity: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HostRow:
-    """A host and when it was last heard."""
-
-    agent: str
-    host: str
-    last_row: float
-    anomalies: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRow:
-    """A model that is serving or was probed here, as the reconciler keeps it."""
-
-    agent: str
-    version: str
-    state: str
-    serial: int | None
-    active: bool
-    previous: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Counts over a span of time."""
-
-    windows: int
-    anomalies: int
-    hosts: int
-    rows: int
+# The parameter is the time at which marks must count.
+INCIDENTS = (
+    f"SELECT i.*, {MUTED} AS muted, (SELECT m.mark FROM marks m WHERE m.incident_id = i.id AND m.expires > ?"
+    " ORDER BY m.id DESC LIMIT 1) AS mark FROM incidents i"
+)
 
 
 def connect_read(path: Path) -> sqlite3.Connection:
@@ -179,24 +81,39 @@ def incidents(
     type: str | None = None,  # noqa: A002 (the word of the column and of the API)
     severity: str | None = None,
     state: str | None = None,
+    marked: str | None = None,
+    muted: bool | None = None,
+    now: float | None = None,
     limit: int = 100,
     offset: int = 0,
 ) -> list[IncidentRow]:
-    """Incidents that ended at or after `since`, the newest first."""
+    """Incidents that ended at or after `since`, the newest first.
+
+    `marked`: "false", "confirmed" or "none"; `muted`: only those, or only the others. Marks are those that count `now`.
+    """
     where, values = _where(agent=agent, host=host, type=type, severity=severity, state=state)
-    query = f"SELECT * FROM incidents WHERE ended >= ?{where} ORDER BY started DESC, id DESC LIMIT ? OFFSET ?"
-    return [_incident(row) for row in db.execute(query, (since, *values, limit, offset))]
+    query = (
+        f"SELECT * FROM ({INCIDENTS}) WHERE ended >= ?{where}{_marked(marked)}{_muted(muted)}"
+        " ORDER BY started DESC, id DESC LIMIT ? OFFSET ?"
+    )
+    moment = time.time() if now is None else now
+    return [_incident(row) for row in db.execute(query, (moment, since, *values, limit, offset))]
 
 
-def count_incidents(db: sqlite3.Connection, *, since: float = 0.0, state: str | None = None) -> int:
+def count_incidents(
+    db: sqlite3.Connection, *, since: float = 0.0, state: str | None = None, muted: bool | None = None
+) -> int:
     """How many incidents ended at or after `since`."""
     where, values = _where(state=state)
-    return int(db.execute(f"SELECT count(*) FROM incidents WHERE ended >= ?{where}", (since, *values)).fetchone()[0])
+    muting = "" if muted is None else f" AND {'' if muted else 'NOT '}{MUTED}"
+    query = f"SELECT count(*) FROM incidents i WHERE ended >= ?{where}{muting}"
+    return int(db.execute(query, (since, *values)).fetchone()[0])
 
 
-def incident(db: sqlite3.Connection, incident_id: int) -> IncidentDetail | None:
+def incident(db: sqlite3.Connection, incident_id: int, now: float | None = None) -> IncidentDetail | None:
     """One incident with its verdicts and lines, or None where there is none of that number."""
-    row = db.execute("SELECT * FROM incidents WHERE id = ?", (incident_id,)).fetchone()
+    moment = time.time() if now is None else now
+    row = db.execute(f"{INCIDENTS} WHERE i.id = ?", (moment, incident_id)).fetchone()
     if row is None:
         return None
     return IncidentDetail(_incident(row), tuple(verdicts(db, incident_id=incident_id, with_lines=True, limit=10_000)))
@@ -227,8 +144,9 @@ def verdicts(
 
 def lines(db: sqlite3.Connection, verdict_id: int) -> tuple[Line, ...]:
     """The evidence of one verdict."""
-    query = "SELECT time, program, message FROM lines WHERE verdict_id = ? ORDER BY n"
-    return tuple(Line(row["time"], row["program"], row["message"]) for row in db.execute(query, (verdict_id,)))
+    query = "SELECT time, program, message, telling FROM lines WHERE verdict_id = ? ORDER BY n"
+    found = db.execute(query, (verdict_id,))
+    return tuple(Line(row["time"], row["program"], row["message"], bool(row["telling"])) for row in found)
 
 
 def timeline(
@@ -307,8 +225,18 @@ def _where(**filters: Any) -> tuple[str, list[Any]]:
     return "".join(f" AND {name} = ?" for name, _ in given), [value for _, value in given]
 
 
+def _marked(marked: str | None) -> str:
+    return {"false": " AND mark = 'false'", "confirmed": " AND mark = 'confirmed'", "none": " AND mark IS NULL"}.get(
+        marked or "", ""
+    )
+
+
+def _muted(muted: bool | None) -> str:
+    return "" if muted is None else f" AND muted = {int(muted)}"
+
+
 def _incident(row: sqlite3.Row) -> IncidentRow:
-    return IncidentRow(**{name: row[name] for name in IncidentRow.__slots__})
+    return IncidentRow(**{**{name: row[name] for name in IncidentRow.__slots__}, "muted": bool(row["muted"])})
 
 
 def _verdict(row: sqlite3.Row, found: tuple[Line, ...]) -> Verdict:
@@ -319,4 +247,5 @@ def _verdict(row: sqlite3.Row, found: tuple[Line, ...]) -> Verdict:
         description=row["description"], features=json.loads(row["features"]),
         explanation=tuple(Moved(*moved) for moved in json.loads(row["explanation"])),
         model_version=row["model_version"], found_by=row["found_by"], lines=found, incident=row["incident"],
+        sampled=bool(row["sampled"]), nearest=json.loads(row["nearest"]) if row["nearest"] else None,
     )  # fmt: skip

@@ -46,6 +46,10 @@ class Classifier:
         self._suffix = long_suffix(model.spec)
         self._long_titles = [(i, self._features[i].name + self._suffix) for i in self._long]
 
+    def set_budget(self, budget: float | None) -> None:
+        """Set the threshold for so many incidents per host-week; None: as the bundle says."""
+        self.threshold = self.model.threshold(budget)
+
     def judge(self, windows: Sequence[Window]) -> list[Verdict]:
         """A verdict for each window whose role the model knows, scored together."""
         scored: list[_Scored] = []

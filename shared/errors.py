@@ -47,3 +47,11 @@ class ShipError(PipitError):
         super().__init__(message)
         self.code = code
         self.unknown = unknown
+
+
+class RequestError(PipitError):
+    """What a person asked for cannot be done. `missing`: it is about something that is not there."""
+
+    def __init__(self, message: str, missing: bool = False) -> None:
+        super().__init__(message)
+        self.missing = missing

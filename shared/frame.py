@@ -20,6 +20,7 @@ ALIASES: Mapping[str, str] = {
     "ts": "timestamp",
     "datetime": "timestamp",
     "@timestamp": "timestamp",
+    "devicereportedtime": "timestamp",
     "hostname": "host",
     "device_id": "host",
     "device": "host",

@@ -46,6 +46,10 @@ class Judge:
         """Rows that came after their window was closed."""
         return self._extractor.late
 
+    def set_budget(self, budget: float | None) -> None:
+        """From now on judge for so many incidents per host-week; None: as the bundle says."""
+        self._classifier.set_budget(budget)
+
     @property
     def closed_until(self) -> float:
         """Windows that end at this time (s) or earlier are judged; -inf before the first close."""

@@ -37,6 +37,7 @@ class Line:
     time: float
     program: str
     message: str
+    telling: bool = False  # of an event that the leading features count
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Verdict:
     found_by: str = ""  # "model", "rule", "model+rule", "silence" or "" (normal)
     lines: tuple[Line, ...] = field(default=())  # evidence, of anomalies only
     incident: str | None = None
+    sampled: bool = False  # a flood passed what is kept of a window: its counts are lower bounds
+    nearest: Mapping[str, object] | None = None  # the most similar normal window of training, of anomalies only
 
     def as_json(self) -> dict[str, object]:
         """What `replay --json` and the API print of a verdict; times as ISO 8601."""
@@ -93,4 +96,6 @@ class Verdict:
             "rows": self.rows,
             "found_by": self.found_by,
             "model_version": self.model_version,
+            "sampled": self.sampled,
+            "nearest": self.nearest,
         }

@@ -28,7 +28,7 @@ class FakeJudge:
     ) -> None:
         self.agent, self.version, self.busy, self.fails = agent, version, busy, fails
         self.closed_until = -math.inf
-        self.late = 0
+        self.budget: float | None = None
         self._open: dict[tuple[int, str], list[int]] = {}
         self._past: dict[str, list[tuple[int, list[int]]]] = {}
 
@@ -51,10 +51,11 @@ class FakeJudge:
         if self.fails:
             raise RuntimeError("this judge always fails")
         index = int(row[1] // SPAN_S)
-        if (index + 1) * SPAN_S <= self.closed_until:
-            self.late += 1
-        else:
-            self._open.setdefault((index, row[2]), []).append(row[0])
+        assert (index + 1) * SPAN_S > self.closed_until, "a judge is shown no late row"
+        self._open.setdefault((index, row[2]), []).append(row[0])
+
+    def set_budget(self, budget: float | None) -> None:
+        self.budget = budget
 
     def close(self, until: float) -> list[Verdict]:
         due = sorted(place for place in self._open if (place[0] + 1) * SPAN_S <= until)

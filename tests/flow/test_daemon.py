@@ -113,6 +113,7 @@ def test_the_metrics_file_is_read_by_prometheus_and_names_no_host(pi: DaemonProc
     activate(pi.settings["INBOX"], trained.bundle.name)
     pi.start()
     wait_until(lambda: state_of(pi) == "running", "the model to serve", 30)
+    wait_until((pi.folder / "metrics.prom").exists, "the metrics to be written", 30)
     text = (pi.folder / "metrics.prom").read_text()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert families.keys() >= NAMES

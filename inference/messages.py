@@ -1,0 +1,49 @@
+"""What people are told: the words of notifications. Pure; hostile parts are cleaned where a message enters the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from inference.incidents import Incident
+from shared.values import Moved
+
+SHOWN = 3  # features that moved, in one message
+
+
+def incident_message(
+    incident: Incident, moved: Sequence[Moved] = (), *, raised: bool = False, link: str = ""
+) -> tuple[str, str]:
+    """(title, body) for an incident that was opened, or whose severity has risen."""
+    what = incident.type.replace("_", " ")
+    title = f"{incident.severity}: {what} on {incident.host}" + (" (now more severe)" if raised else "")
+    windows = "one window" if incident.windows == 1 else f"{incident.windows} windows"
+    found_by = incident.found_by.replace("+", " and ") or "a rule"
+    facts = f"since {when(incident.started)}, {windows}, {rarity_words(incident.rarity)}"
+    lines = [incident.description, f"{facts}, {incident.confidence:.0%} sure (found by {found_by})"]
+    lines += [
+        f"{one.feature}: {number(one.value)} (normal {number(one.normal_low)} to {number(one.normal_high)})"
+        for one in moved[:SHOWN]
+    ]
+    return title, "\n".join([*lines, link] if link else lines)
+
+
+def rarity_words(rarity: float | None) -> str:
+    """How rare a window is.
+
+    >>> rarity_words(2000.4)
+    '1 in 2,000 windows'
+    """
+    if rarity is None:
+        return "rare by rule"
+    return "common" if rarity < 1.5 else f"1 in {round(rarity):,} windows"
+
+
+def when(time_s: float) -> str:
+    """A moment for people, in UTC."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def number(value: float | None) -> str:
+    """A figure for people: no more digits than it deserves."""
+    return "missing" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

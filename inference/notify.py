@@ -1,0 +1,182 @@
+"""The child that empties the outbox: sends what waits through apprise (e-mail, Slack, ntfy, Telegram and a hundred more).
+
+Started by the daemon when something is due, it ends when nothing is. apprise weighs 28 MB that the daemon need not carry,
+and a channel that hangs must not hold up a cycle. The only user of apprise; addresses come from the settings, never from
+the command line, where everybody on the machine could read their passwords.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from inference import outbox
+from inference.config import Settings, load_settings
+from inference.outbox import Message
+from shared.clean import clean
+from shared.config import environ
+from shared.errors import ConfigError, PipitError, StoreError
+from shared.logs import setup_logging
+
+logger = logging.getLogger(__name__)
+
+MOST_SINGLE = 5  # more messages than this at once are sent as one
+LIST_LINES = 40
+GREETING = "Pipit"
+Send = Callable[[str, str, str], str]  # (title, body, severity) → what went wrong; empty where it got through
+
+
+def empty_outbox(
+    db: sqlite3.Connection, send: Send, now: Callable[[], float], quiet: tuple[int, int] | None = None
+) -> tuple[int, int]:
+    """Send what is due; (messages sent, messages that wait for another try).
+
+    Raises:
+        StoreError: the state file cannot be written; what was sent may then be sent twice.
+    """
+    sent = failed = 0
+    for bundle in _bundles(_awake(db, outbox.due(db, now()), now(), quiet)):
+        error = send(*_words(bundle))
+        for message in bundle:
+            if error:
+                outbox.note_failed(db, message, error, now())
+            else:
+                outbox.note_sent(db, message, now())
+        sent, failed = (sent, failed + len(bundle)) if error else (sent + len(bundle), failed)
+    return sent, failed
+
+
+def quiet_minutes(text: str) -> tuple[int, int] | None:
+    """`22:00-07:00` as minutes of the day, None for no quiet hours.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if not text:
+        return None
+    try:
+        begin, end = (datetime.strptime(part, "%H:%M") for part in text.split("-"))  # noqa: DTZ007 (a time of day)
+    except ValueError:
+        raise ConfigError(f"settings: INFERENCE_QUIET_HOURS is {text!r}, not like 22:00-07:00") from None
+    return begin.hour * 60 + begin.minute, end.hour * 60 + end.minute
+
+
+def quiet_until(now: float, quiet: tuple[int, int] | None) -> float | None:
+    """When the present quiet hours (local time) end, None outside of them.
+
+    >>> quiet_until(0.0, None) is None
+    True
+    """
+    if quiet is None or quiet[0] == quiet[1]:
+        return None
+    local = datetime.fromtimestamp(now).astimezone()
+    minute, (begin, end) = local.hour * 60 + local.minute, quiet
+    if not (begin <= minute < end if begin < end else minute >= begin or minute < end):
+        return None
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    ends = midnight + timedelta(minutes=end)
+    return (ends if ends > local else ends + timedelta(days=1)).timestamp()
+
+
+def _awake(
+    db: sqlite3.Connection, messages: Sequence[Message], now: float, quiet: tuple[int, int] | None
+) -> list[Message]:
+    """The messages that may be sent now; the others are put off to the end of the quiet hours."""
+    until = quiet_until(now, quiet)
+    if until is None:
+        return list(messages)
+    for message in messages:
+        if message.severity != "critical":
+            outbox.postpone(db, message, until)
+    return [message for message in messages if message.severity == "critical"]
+
+
+def _bundles(messages: list[Message]) -> list[list[Message]]:
+    """Each message alone, or all in one where there are many: nobody reads fifty e-mails."""
+    return [[message] for message in messages] if len(messages) <= MOST_SINGLE else [messages]
+
+
+def _words(bundle: list[Message]) -> tuple[str, str, str]:
+    if len(bundle) == 1:
+        return f"{GREETING} · {bundle[0].title}", bundle[0].body or bundle[0].title, bundle[0].severity
+    worst = next((s for s in ("critical", "warning", "info") if any(m.severity == s for m in bundle)), "info")
+    lines = [message.title for message in bundle[:LIST_LINES]]
+    more = [f"and {len(bundle) - LIST_LINES} more"] if len(bundle) > LIST_LINES else []
+    return f"{GREETING} · {len(bundle)} messages", "\n".join([*lines, *more]), worst
+
+
+def sender(urls: str) -> Send:
+    """Sends through every address in `urls` (separated by blanks or line ends).
+
+    Raises:
+        ConfigError: apprise is not installed, or an address is of no kind that it knows (they are not shown: passwords).
+    """
+    try:
+        import apprise
+    except ImportError:
+        raise ConfigError("notify: apprise is not installed; pip install 'pipit[notify]'") from None
+    kinds = {"critical": apprise.NotifyType.FAILURE, "warning": apprise.NotifyType.WARNING}
+    channels: list[tuple[str, Any]] = []
+    for number, url in enumerate(urls.split(), 1):
+        channel = apprise.Apprise()
+        if not channel.add(url):
+            raise ConfigError(f"settings: address {number} of INFERENCE_NOTIFY_URLS is of no kind that apprise knows")
+        channels.append((url.partition(":")[0], channel))
+
+    def send(title: str, body: str, severity: str) -> str:
+        """Through all channels; one that fails does not keep the message from the others, and all are tried again."""
+        kind = kinds.get(severity, apprise.NotifyType.INFO)
+        failed = [
+            name
+            for name, channel in channels
+            if not channel.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
+        ]
+        return f"not taken by {', '.join(failed)}" if failed else ""
+
+    return send
+
+
+def open_outbox(settings: Settings) -> sqlite3.Connection:
+    """The state file, without making anything in it.
+
+    Raises:
+        StoreError: it is not there or cannot be written.
+    """
+    uri = f"{settings.state_file.absolute().as_uri()}?mode=rw"
+    try:
+        db = sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise StoreError(f"open outbox: {settings.state_file}: {error}") from error
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Empty the outbox once; the exit code: 0 all sent, 3 something waits for another try."""
+    try:
+        settings = load_settings(Path(arguments[0]) if arguments else None, environ(), {})
+        setup_logging(settings.log_level, settings.log_file)
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs addresses
+        db = open_outbox(settings)
+        try:
+            sent, failed = empty_outbox(
+                db, sender(settings.notify_urls), time.time, quiet_minutes(settings.quiet_hours)
+            )
+        finally:
+            db.close()
+    except (PipitError, sqlite3.Error) as error:
+        logger.error("notifications not sent error=%s", clean(str(error), 300))
+        return 1
+    log = logger.warning if failed else logger.info
+    log("notifications sent=%d waiting=%d", sent, failed)
+    return 3 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
