@@ -101,7 +101,7 @@ def write_receipts(ctx: Context) -> None:
     for row in ctx.store.unreported():
         try:
             write_receipt(ctx.settings.receipts, row, ctx.settings.machine)
-        except OSError as error:
+            ctx.store.reported(row.id)
+        except (OSError, sqlite3.Error) as error:
             logger.warning("receipt not written folder=%s error=%s", ctx.settings.receipts, error)
             return
-        ctx.store.reported(row.id)

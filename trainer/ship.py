@@ -250,10 +250,8 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
                 wait.heard(receipt.state)
             if receipt and (receipt.state in (GOOD, REFUSED, RETURNED) or receipt.state == wait.until):
                 return receipt
-        if receipt is None and remote.read_link(f"{manifest.agent}/{layout.ACTIVE}") != manifest.version:
-            raise ShipError(
-                f"ship: somebody else shipped to the target before it took {manifest.model_id}", "superseded"
-            )
+        if receipt is None:
+            _stay_wished(remote, signed)
         if wait.clock() >= deadline:
             said = f"it said {receipt.state}, and not yet {wait.until}" if receipt else "no receipt came"
             raise ShipError(
@@ -264,6 +262,25 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
             )
         wait.sleep(pause_s)
         pause_s = min(_SLOWEST_POLL_S, 1.2 * pause_s)
+
+
+def _stay_wished(remote: Remote, signed: SignedBundle) -> None:
+    """Another sender may have swapped the link before the Pi saw ours: the newer serial wins, whoever was last."""
+    manifest = signed.manifest
+    wished = remote.read_link(f"{manifest.agent}/{layout.ACTIVE}")
+    if wished == manifest.version:
+        return
+    theirs = remote.read(f"{manifest.agent}/{wished}/{bundle.MANIFEST}", 65536) if wished else None
+    try:
+        newer = theirs is not None and bundle.parse_manifest(theirs).serial > manifest.serial
+    except BundleError:
+        newer = False
+    if newer:
+        raise ShipError(
+            f"ship: somebody else shipped {manifest.agent} {wished} before the target took {manifest.model_id}",
+            "superseded",
+        )
+    _point_active(remote, signed)
 
 
 def _read_receipt(remote: Remote, signed: SignedBundle) -> bytes | None:
