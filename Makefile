@@ -50,7 +50,7 @@ format: $(V)/.ok ## let ruff put the code in shape
 	$(BIN)/ruff format .
 
 test: $(V)/.ok ## all tests against real parts (FAULTS=quick|full, REAL_PARTS=all, TESTS=tests/unit)
-	$(BIN)/python -m pytest -q $(TESTS)
+	$(BIN)/python -m pytest -q -n auto --dist loadfile $(TESTS)
 
 bench: $(V)/.ok ## the figures, peers side by side
 	@test -f bench/__main__.py || { echo "There is no bench/ here yet."; exit 1; }
@@ -97,9 +97,9 @@ undeploy-pi: ## HOST=user@pi [PURGE=1]: remove the programs from a Pi; state and
 # The first lock decides the versions; the two of the services are cuts of it, so that the tests test what is installed.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 lock: $(V)/.ok ## resolve the newest versions into requirements-*.lock
-	$(LOCK) --upgrade --extra trainer --extra inference --extra test pyproject.toml -o requirements-test.lock
+	$(LOCK) --upgrade --extra trainer --extra inference --extra notify --extra test pyproject.toml -o requirements-test.lock
 	$(LOCK) --extra trainer -c requirements-test.lock pyproject.toml -o requirements-trainer.lock
-	$(LOCK) --extra inference -c requirements-test.lock pyproject.toml -o requirements-inference.lock
+	$(LOCK) --extra inference --extra notify -c requirements-test.lock pyproject.toml -o requirements-inference.lock
 	@! grep -E '://' requirements-*.lock || { echo "a lock holds an address"; exit 1; }
 
 clean: ## remove the virtual environment, caches and the demo's folder

@@ -150,6 +150,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     return report
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of a run in several processes hands in what it used."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["parts"] = {name: (part.name, str(part.program), part.version, part.how) for name, part in _found.items()}
+        output["missing"], output["tests"] = dict(_missing), dict(_tests)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """The run's own process adds up what its workers used."""
+    output = getattr(node, "workeroutput", {})
+    for name, (part, program, version, how) in output.get("parts", {}).items():
+        _found[name] = Part(part, Path(program), version, how)
+    _missing.update(output.get("missing", {}))
+    _tests.update(output.get("tests", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table of real parts: a run that used none of them must not look like one that used all."""
     if not _found and not _missing:
