@@ -1,4 +1,4 @@
-"""`pipit-trainer targets | keys | models`: what this trainer knows and has."""
+"""`pipit-trainer targets | keys`: what this trainer knows and has."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from shared import layout
 from shared.clean import clean
 from shared.errors import ConfigError
-from trainer import history, registry
+from trainer import history
 from trainer import targets as known
 from trainer.deliver import Sender, check
 from trainer.keys import ensure_key
@@ -160,49 +159,3 @@ def keys_show(settings: Any, as_json: bool) -> None:
         )
         return
     click.echo(f"{key.public}\n{key.fingerprint}\n{key.allowed_signers_line}")
-
-
-@click.group()
-def models() -> None:
-    """The models on this machine."""
-
-
-@models.command("list")
-@click.option("--agent")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
-    """All versions, newest first."""
-    entries = registry.list_models(settings.models_dir, agent)
-    if as_json:
-        click.echo(json.dumps([entry.as_json() for entry in entries]))
-        return
-    for entry in entries:
-        said = entry.fault or f"serial {entry.serial}, {entry.size_bytes / 1e6:.1f} MB"
-        click.echo(clean(f"{'*' if entry.active else ' '} {entry.model_id:<32} {said}"))
-
-
-@models.command("show")
-@click.argument("version")
-@click.option("--agent")
-@click.pass_obj
-def models_show(settings: Any, version: str, agent: str | None) -> None:
-    """One version with its metadata, as JSON."""
-    click.echo(
-        json.dumps(
-            registry.show(settings.models_dir, *layout.resolve(settings.models_dir, version, agent)).as_json(), indent=2
-        )
-    )
-
-
-@models.command("prune")
-@click.option("--keep", default=5, show_default=True, help="Versions of each agent that stay.")
-@click.option("--older-than-days", type=float, help="Remove only versions older than this.")
-@click.option("--agent")
-@click.pass_obj
-def models_prune(settings: Any, keep: int, older_than_days: float | None, agent: str | None) -> None:
-    """Remove old versions; never one that is active here or at a target."""
-    held = {layout.model_id(t.agent, t.version) for t in history.latest(state_of(settings)).values()}
-    before = None if older_than_days is None else time.time() - older_than_days * 86400
-    for model_id in registry.prune(settings.models_dir, keep, agent=agent, before=before, held=held):
-        click.echo(f"removed {model_id}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -64,15 +65,17 @@ def train(
 
     from trainer.pipeline import STEPS  # scikit-learn comes with it: imported once all else is right
     from trainer.pipeline import train as learn
+    from trainer.versions import active_model
 
+    folder = _models_dir(settings, config, models)
+    rival = active_model(folder, spec.name)
     with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
 
         def progress(step: str, share: float) -> None:
             number = STEPS.index(step)
             show(f"{number + 1} of {len(STEPS)}: {step}", (number + share) / len(STEPS))
 
-        report = learn(exports, spec, config, start=start, end=end, labels=episodes, progress=progress)
-    folder = _models_dir(settings, config, models)
+        report = learn(exports, spec, config, start=start, end=end, labels=episodes, rival=rival, progress=progress)
     version = report.facts.version
     manifest = publish(
         folder, report.files, agent=spec.name, version=version, key=key, state_dir=settings.state_dir, now=time.time
@@ -105,9 +108,24 @@ def _tell(facts: TrainFacts, folder: Path, key: SigningKey) -> None:
     if bad:
         click.echo(f"{bad:,} rows could not be read; `pipit-trainer validate` names them")
     click.echo(f"alert line: {line} ({why}); lines that no pattern knows: {facts.unknown_share:.1%}")
+    for line in _measured(facts):
+        click.echo(line)
     click.echo(f"signed with {key.fingerprint}" + (f", a key made just now: {key.path}" if key.made else ""))
     click.echo(clean(f"report: {folder / 'report.html'}"))
     click.echo(f"next: pipit-trainer ship {facts.version} --to TARGET --wait")
+
+
+def _measured(facts: TrainFacts) -> Iterator[str]:
+    """What evaluation found, and the gate."""
+    metrics = facts.evaluation.get("metrics", {})
+    if "episode_recall" in metrics:
+        what = "known episodes" if facts.evaluation["method"] == "labels" else "injected faults"
+        yield (
+            f"on time it had not seen: found {metrics['episodes_found']:.0f} of {metrics['episodes']:.0f} {what}, "
+            f"{metrics.get('false_incidents_per_host_week', 0):.2g} false incidents a week and host"
+        )
+    if not facts.gate.get("passed", True):
+        yield f"the gate was missed: {facts.gate['reason']}; `ship` refuses this version without --force"
 
 
 def _models_dir(settings: Settings, config: TrainConfig, given: Path | None) -> Path:

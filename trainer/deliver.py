@@ -11,7 +11,7 @@ from typing import Any
 
 from shared import layout
 from shared.errors import ConfigError, PipitError, ShipError
-from trainer import history, registry, targets
+from trainer import catalogue, history, registry, targets
 from trainer.history import Transfer
 from trainer.keys import SigningKey
 from trainer.receipts import read_agent_receipt
@@ -31,16 +31,20 @@ class Sender:
     now: Callable[[], float] = field(default=time.time)
 
 
-def check_gate(signed: SignedBundle, force: bool) -> str:
+def check_gate(signed: SignedBundle, force: bool, models: Path | None = None) -> str:
     """A model that missed its quality gate is shipped only with force; gives what is to be recorded of that.
 
+    The gate that counts is that of the newest evaluation which the registry of `models` knows, else the bundle's own.
+
     Raises:
-        ShipError: code gate.
+        ShipError: code gate. StoreError: the registry cannot be read.
     """
+    manifest = signed.manifest
+    kept = catalogue.kept_of(models, manifest.agent, manifest.version) if models else {}
     try:
         metadata: Any = json.loads(signed.raw["metadata.json"])
-        gate = metadata.get("gate") or {}
-        passed, reason = gate.get("passed", True), gate.get("reason", "see its report")
+        gate = catalogue.gate_of(metadata, kept)
+        passed, reason = gate.get("passed", True), gate.get("reason") or "see its report"
     except (ValueError, AttributeError):
         return ""
     if not passed and not force:
@@ -70,7 +74,7 @@ def deliver(
         BundleError: the version here is not whole.
     """
     signed = load_signed(sender.models, agent, version, sender.key)
-    forced = check_gate(signed, force)
+    forced = check_gate(signed, force, sender.models)
     began = sender.now()
     state, code, reason = "failed", "", forced
     try:
@@ -101,6 +105,7 @@ def deliver(
                 reason,
             ),
         )
+        catalogue.refresh_or_warn(sender.models, sender.state_dir, sender.now())
     return shipped
 
 

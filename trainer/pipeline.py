@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 import io
 import json
 import logging
-import operator
 import secrets
 import time as clock
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,16 +17,14 @@ from sklearn.pipeline import Pipeline
 
 from shared.agent import AgentSpec
 from shared.errors import TrainingError
-from shared.frame import BadRow, open_export
 from shared.layout import version_at
 from shared.memory import peak_bytes
 from shared.model import Model, load_model
 from shared.scoring import dump_forests
-from shared.values import Row
 from trainer.advice import advice
 from trainer.compare import Comparison, compare
 from trainer.evaluate import Evaluation
-from trainer.facts import SourceFile, TrainFacts
+from trainer.facts import TrainFacts
 from trainer.fit import RoleSwitch
 from trainer.gate import check_gate
 from trainer.golden import choose, collect, golden_file
@@ -44,6 +39,7 @@ from trainer.normal import normal_ranges, reference_json, score_counts, silence_
 from trainer.promise import promise, with_promise
 from trainer.pseudonyms import Pseudonyms
 from trainer.report import render_report
+from trainer.source import Source
 from trainer.table import Tables, tabulate
 from trainer.window_length import with_window
 
@@ -163,81 +159,10 @@ def _compare(rival: Model | None, model: Model, material: Material, check: Calla
     return compare(rival, model, lambda: material.rows(start - WARM_S, float("inf")), start, check)
 
 
-class Source:
-    """The exports as one stream of rows in time order, read anew at each call."""
-
-    CHECK_EVERY = 50_000
-
-    def __init__(
-        self, paths: Sequence[Path], start: float | None, end: float | None, check: Callable[[], None] = lambda: None
-    ) -> None:
-        if not paths:
-            raise TrainingError("train: no export was named; give the file that `pipit-trainer export` wrote")
-        self.paths, self.start, self.end = list(paths), start, end
-        self._check = check
-        self.counts: dict[Path, tuple[int, int]] = {}
-        self._sort = False
-
-    def rows(self, counting: bool = False) -> Iterator[Row]:
-        """All rows; rows that cannot be read are counted and passed over."""
-        streams = [self._rows_of(path, counting) for path in self.paths]
-        rows: Iterable[Row] = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=operator.itemgetter(1))
-        if counting:
-            rows = self._watch_order(rows)
-        elif self._sort:
-            rows = sorted(rows, key=operator.itemgetter(1))
-        for number, row in enumerate(rows):
-            if (self.start is None or row[1] >= self.start) and (self.end is None or row[1] < self.end):
-                yield row
-            if number % self.CHECK_EVERY == 0:
-                self._check()
-
-    def between(self, start: float, end: float) -> Iterator[Row]:
-        """The rows from `start` (s) up to, not including, `end`."""
-        return (row for row in self.rows() if start <= row[1] < end)
-
-    def _watch_order(self, rows: Iterable[Row]) -> Iterator[Row]:
-        newest, behind = float("-inf"), 0
-        for row in rows:
-            if row[1] < newest - 30:
-                behind += 1
-            elif row[1] > newest:
-                newest = row[1]
-            yield row
-        if behind:
-            logger.warning("an export is not in the order of time, so it is sorted in memory rows_behind=%d", behind)
-            self._sort = True
-
-    def _rows_of(self, path: Path, counting: bool) -> Iterator[Row]:
-        good = bad = 0
-
-        def on_bad(_row: BadRow) -> None:
-            nonlocal bad
-            bad += 1
-
-        for row in open_export(path).rows(on_bad):
-            good += 1
-            yield row
-        if counting:
-            self.counts[path] = (good, bad)
-
-    def files(self) -> tuple[SourceFile, ...]:
-        """Name, hash, size and row counts of each export."""
-        return tuple(
-            SourceFile(path.name, _sha256(path), path.stat().st_size, *self.counts.get(path, (0, 0)))
-            for path in self.paths
-        )
-
-
 def _timed(work: Callable[[], bytes]) -> tuple[bytes, float]:
     """What it gives, and the processor's milliseconds."""
     before = clock.process_time()
     return work(), (clock.process_time() - before) * 1000
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _enough(clean: Guarded, spec: AgentSpec) -> None:

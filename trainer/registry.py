@@ -70,6 +70,9 @@ def publish(
         folder, files, agent=agent, version=version, serial=serial, audience=audience, sign=key.sign
     )
     layout.activate(models, agent, version)
+    from trainer import catalogue  # it reads what this module lists
+
+    catalogue.refresh_or_warn(models, state_dir, now())
     return manifest
 
 
@@ -121,6 +124,13 @@ def show(models: Path, agent: str, version: str) -> ModelEntry:
     return ModelEntry(agent, version, active, manifest.serial, manifest.size, metadata)
 
 
+def prunable(
+    models: Path, keep: int, *, agent: str | None = None, before: float | None = None, held: Collection[str] = ()
+) -> list[str]:
+    """Ids of old versions that `prune` would remove."""
+    return [layout.model_id(*one) for one in _old(models, keep, agent, before, held)]
+
+
 def prune(
     models: Path, keep: int, *, agent: str | None = None, before: float | None = None, held: Collection[str] = ()
 ) -> list[str]:
@@ -129,6 +139,18 @@ def prune(
     With `before`, only versions made earlier than that moment go (retention days).
     """
     removed = []
+    for name, version in _old(models, keep, agent, before, held):
+        aside = models / f".trash-{uuid.uuid4().hex}"
+        layout.bundle_folder(models, name, version).rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+        removed.append(layout.model_id(name, version))
+    return removed
+
+
+def _old(
+    models: Path, keep: int, agent: str | None, before: float | None, held: Collection[str]
+) -> list[tuple[str, str]]:
+    found = []
     for name in layout.agents_in(models):
         if agent not in (None, name):
             continue
@@ -138,8 +160,5 @@ def prune(
             young = before is not None and layout.version_order(version)[0] >= layout.version_at(before)
             if young or model_id in held or version == layout.active_version(models, name):
                 continue
-            aside = models / f".trash-{uuid.uuid4().hex}"
-            layout.bundle_folder(models, name, version).rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
-            removed.append(model_id)
-    return removed
+            found.append((name, version))
+    return found

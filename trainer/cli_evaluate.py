@@ -1,0 +1,110 @@
+"""`pipit-trainer evaluate`: how good is a version on a log that it has not learnt from?"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from shared import layout
+from shared.clean import clean
+from shared.values import iso
+from trainer import catalogue
+from trainer.assess import Assessment, assess
+from trainer.cli_data import moment
+from trainer.cli_registry import state_of
+from trainer.config import Settings
+from trainer.events_found import Outcome
+from trainer.labels import read_labels
+from trainer.limits import limited
+from trainer.model_config import load_model_config, parse_override
+from trainer.progress import shown_progress
+from trainer.versions import bundled_model
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("version")
+@click.option(
+    "--export",
+    "exports",
+    type=FILE,
+    multiple=True,
+    required=True,
+    help="A log it has not learnt from; may be repeated.",
+)
+@click.option("--labels", type=FILE, help="Known episodes (JSON); without them known faults are injected.")
+@click.option("--agent", help="Which agent, where a version's name is not unique.")
+@click.option("--budget", type=click.FloatRange(0, min_open=True), help="Alert budget, where it shall be another.")
+@click.option("--set", "sets", metavar="A.B=C", multiple=True, help="evaluation.thresholds or evaluation.faults_each.")
+@click.option("--start-date", help="Use rows at or after this time.")
+@click.option("--end-date", help="Use rows before this time.")
+@click.option("--seed", default=42, show_default=True, type=click.IntRange(0), help="Of injected faults.")
+@click.option("--no-record", is_flag=True, help="Do not remember the figures and the gate in model_registry.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.pass_obj
+def evaluate(
+    settings: Settings,
+    version: str,
+    exports: tuple[Path, ...],
+    labels: Path | None,
+    agent: str | None,
+    budget: float | None,
+    sets: tuple[str, ...],
+    start_date: str | None,
+    end_date: str | None,
+    seed: int,
+    no_record: bool,
+    as_json: bool,
+) -> None:
+    """Measure VERSION against known episodes, or against known faults laid into a log. The newest gate counts for `ship`."""
+    agent, version = layout.resolve(settings.models_dir, version, agent)
+    config = load_model_config(None, dict(parse_override(text) for text in sets))
+    given = "evaluation.thresholds" in config.source
+    episodes = read_labels(labels) if labels else ()
+    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
+    model = bundled_model(settings.models_dir, agent, version)
+    with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
+        found = assess(
+            model, exports, episodes, thresholds=config.evaluation.thresholds if given else None, budget=budget,
+            seed=seed, faults_each=config.evaluation.faults_each, start=start, end=end, progress=show,
+        )  # fmt: skip
+    if not no_record:
+        catalogue.add_evaluation(settings.models_dir, state_of(settings), agent, version, found.summary(), time.time())
+    if as_json:
+        click.echo(json.dumps(found.as_json()))
+    else:
+        _tell(found)
+
+
+def _tell(found: Assessment) -> None:
+    """Episodes first, then windows, then the gate."""
+    evaluation, metrics = found.evaluation, found.evaluation.metrics
+    events = evaluation.events
+    what = "known episodes" if evaluation.method == "labels" else "injected faults"
+    total, hit = events.visible + events.silences, events.found + events.silences_found
+    rate = metrics.get("false_incidents_per_host_week", 0)
+    click.echo(f"{found.model_id} found {hit} of {total} {what}, with {events.false_incidents} false incidents in "
+               f"{events.host_weeks:.1f} host-weeks ({rate:.3g} a week and host)")  # fmt: skip
+    if events.invisible:
+        click.echo(f"{events.invisible} more leave no line in the log: no model of it can find them")
+    if events.nameable:
+        delay = "" if events.median_delay_s is None else f"; median delay {events.median_delay_s:.0f} s"
+        click.echo(f"called {events.named} of {events.nameable} by the right name{delay}")
+    names = ("accuracy", "precision", "recall", "f1_score", "roc_auc", "average_precision")
+    if said := ", ".join(f"{name} {metrics[name]:.3f}" for name in names if name in metrics):
+        click.echo(f"windows: {said}")
+    for other in evaluation.baselines:
+        click.echo(f"  beside: {other.title.lower()}: precision {other.precision:.3f}, recall {other.recall:.3f}")
+    for one in evaluation.outcomes:
+        if one.visible is not False and not one.found:
+            click.echo(clean(_missed(one)))
+    words = "passed" if found.gate.passed else f"missed: {found.gate.reason}"
+    click.echo(f"gate: {words}")
+
+
+def _missed(one: Outcome) -> str:
+    return f"missed: {one.title.lower()} ({one.type}) at {one.host}, {iso(int(one.start))} to {iso(int(one.end))}"

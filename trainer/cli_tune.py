@@ -1,0 +1,94 @@
+"""`pipit-trainer tune`: search for settings, write a model configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from shared import layout
+from shared.clean import clean
+from shared.errors import ConfigError
+from trainer.cli_data import find_agent, moment
+from trainer.config import Settings
+from trainer.labels import read_labels
+from trainer.limits import limited
+from trainer.model_config import load_model_config, parse_override
+from trainer.progress import shown_progress
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("exports", metavar="EXPORT...", nargs=-1, required=True, type=FILE)
+@click.option("--agent", default="wifi", show_default=True, help="What kind of log this is.")
+@click.option("--config", "file", type=FILE, help="Model configuration to start from; what it sets is not searched.")
+@click.option("--set", "sets", metavar="A.B=C", multiple=True, help="One key of it; may be repeated.")
+@click.option("--start-date", help="Use rows at or after this time.")
+@click.option("--end-date", help="Use rows before this time.")
+@click.option("--labels", type=FILE, help="Known episodes (JSON): their windows count as faults to find.")
+@click.option("--trials", default=27, show_default=True, type=click.IntRange(1, 10_000), help="Candidates in all.")
+@click.option("--patience", default=2, show_default=True, type=click.IntRange(1), help="Rounds of 9 without gain.")
+@click.option("--time", "time_s", type=click.FloatRange(1), help="Begin no further round after so many seconds.")
+@click.option("--seed", default=42, show_default=True, type=click.IntRange(0), help="Equal seeds, equal searches.")
+@click.option(
+    "--output", type=FILE, default=Path("tuned.yaml"), show_default=True, help="Where the configuration goes."
+)
+@click.option("--state", type=FILE, help="Trials made so far; else OUTPUT with .state behind. Remove it to begin anew.")
+@click.option("--json", "as_json", is_flag=True, help="Print the search as JSON.")
+@click.pass_obj
+def tune(
+    settings: Settings,
+    exports: tuple[Path, ...],
+    agent: str,
+    file: Path | None,
+    sets: tuple[str, ...],
+    start_date: str | None,
+    end_date: str | None,
+    labels: Path | None,
+    trials: int,
+    patience: int,
+    time_s: float | None,
+    seed: int,
+    output: Path,
+    state: Path | None,
+    as_json: bool,
+) -> None:
+    """Search for settings that find more on EXPORTs, and write them for `train --config`. May be stopped and repeated."""
+    spec = find_agent(settings, agent)
+    config = load_model_config(file or settings.model_config_file, dict(parse_override(text) for text in sets))
+    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
+    episodes = read_labels(labels) if labels else ()
+
+    from trainer.tune import STEPS, TuneSettings, config_yaml
+    from trainer.tune import tune as search
+
+    wanted = TuneSettings(trials, patience, seed, time_s)
+    with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
+
+        def progress(step: str, share: float) -> None:
+            show(f"{STEPS.index(step) + 1} of {len(STEPS)}: {step}", share)
+
+        report = search(
+            exports, spec, config, wanted, start=start, end=end, labels=episodes,
+            state=state or output.with_name(output.name + ".state"), progress=progress,
+        )  # fmt: skip
+    try:
+        layout.write_atomic(output, config_yaml(config, report).encode())
+    except OSError as error:
+        raise ConfigError(f"tune: {output} cannot be written: {error.strerror}") from error
+    if as_json:
+        click.echo(json.dumps({"output": str(output), **report.as_json()}))
+        return
+    given, best = report.confirmed["given"], report.confirmed["best"]
+    click.echo(f"{report.trials} candidates in {report.rounds} rounds, {report.seconds:.0f} s: {report.stopped}"
+               + (f"; {report.resumed} trials were known already" if report.resumed else ""))  # fmt: skip
+    for name, one in (("given", given), ("best", best)):
+        click.echo(f"{name:<6} finds {one['recall']:.0%}, average precision {one['average_precision']:.3f}, "
+                   f"{one['false_rate']:.2g} false incidents a week and host")  # fmt: skip
+    for key, value in report.best.items():
+        click.echo(clean(f"  {key}: {value}"))
+    for note in report.notes:
+        click.echo(note)
+    click.echo(clean(f"next: pipit-trainer train {' '.join(map(str, exports))} --config {output}"))
