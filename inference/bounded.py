@@ -43,6 +43,7 @@ class ChildError(PipitError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+        self.status = {"busy": 503, "timeout": 504, "memory": 503}.get(code, 500)
 
 
 def run(

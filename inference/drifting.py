@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS drift_history (
 """
 
 STEADY, WATCH, DRIFTED, UNKNOWN = "steady", "watch", "drifted", "unknown"
-WINDOWS_MOST = 4000  # of each role: more say nothing new and cost memory
+WINDOWS_MOST = 2000  # of each role: more say nothing new and cost memory
 UNKNOWN_LINES, LINES = "unknown_lines", "lines"
 
 
@@ -68,6 +68,7 @@ class DriftReport:
     least: int
     watch: float
     drifted: float
+    curves: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = ()  # role, scores' quantiles then and now
 
     @property
     def worst(self) -> float | None:
@@ -86,12 +87,13 @@ class DriftReport:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> DriftReport:
         """What `as_json` gave."""
-        told = {name: value[name] for name in DriftReport.__slots__}
+        told = {name: value[name] for name in DriftReport.__slots__ if name != "curves"}
         for part in ("features", "scores"):
             told[part] = tuple(
                 FeatureDrift(**{**one, **{k: tuple(one[k]) if one[k] else None for k in ("then", "now")}})
                 for one in value[part]
             )
+        told["curves"] = tuple((role, tuple(then), tuple(now)) for role, then, now in value.get("curves", ()))
         return DriftReport(**told)
 
 
@@ -112,6 +114,7 @@ def measure_drift(
     since = now - settings.span_s
     features: list[FeatureDrift] = []
     scores: list[FeatureDrift] = []
+    curves: list[tuple[str, tuple[float, ...], tuple[float, ...]]] = []
     windows = lines = unknown = 0
     for role in sorted(reference.get("score_profile") or {}):
         columns, found = _columns(
@@ -123,6 +126,8 @@ def measure_drift(
         measured = drift.measure(role, reference, columns, found)
         features += [_told(name, role, one, levels.word(one)) for name, one in measured.features.items()]
         scores.append(_told("score", role, measured.scores, levels.word(measured.scores)))
+        if found:
+            curves.append((role, tuple(reference["score_profile"][role]), drift.quantiles(found)))
     features.sort(key=lambda one: (one.word == UNKNOWN, -(one.psi or 0.0), one.name, one.role))
     share = ((metadata.get("training_info") or {}).get("data_info") or {}).get("unknown_share")
     return DriftReport(
@@ -130,7 +135,7 @@ def measure_drift(
         features=tuple(features), scores=tuple(scores),
         known=1 - unknown / lines if lines else None,
         known_then=1 - float(share) if isinstance(share, int | float) else None,
-        least=settings.least, watch=settings.watch, drifted=settings.drifted,
+        least=settings.least, watch=settings.watch, drifted=settings.drifted, curves=tuple(curves),
     )  # fmt: skip
 
 

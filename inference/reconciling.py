@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference import probe as trial
+from inference.bundle_store import GOOD as GOOD_HERE
+from inference.bundle_store import PROBATION as ON_PROBATION
 from inference.bundle_store import BundleStore, WishRow
 from inference.inbox import Link
 from inference.models import ModelSlot, Serving
@@ -107,6 +109,22 @@ def load_bundle(ctx: Context, manifest: Manifest, raw: Mapping[str, bytes]) -> S
     except Exception as error:
         raise BundleError("load", f"bundle: the model does not load: {type(error).__name__}: {error}") from error
     return Serving(manifest.agent, manifest.version, manifest.serial, manifest.sha256, model, ctx.now())
+
+
+def load_kept(store: BundleStore, agent: str, version: str, now: float) -> Serving:
+    """A version that was good in this store, loaded again to be judged beside another.
+
+    Raises:
+        BundleError: it was never good here, its copy is gone or damaged, or it does not load.
+    """
+    from shared.model import load_model  # numpy: only where there is a model
+
+    known = store.known(agent, version)
+    if known is None or known.state not in (GOOD_HERE, ON_PROBATION):
+        raise BundleError("not_here", f"models: {agent} {version} was never good on this machine; ship it")
+    manifest, raw = store.load(agent, version)
+    model = load_model({name: data for name, data in raw.items() if name != "model.joblib"})
+    return Serving(agent, version, manifest.serial, manifest.sha256, model, now)
 
 
 def as_refusal(error: Exception) -> BundleError:

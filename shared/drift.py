@@ -115,6 +115,12 @@ def steps(quantiles: Sequence[float], grain: float = 0.0) -> tuple[Floats, Float
     return cuts, low, high
 
 
+def quantiles(values: Iterable[float | None], count: int = 21) -> tuple[float, ...]:
+    """The live values' own profile; () without any value."""
+    array = np.array([value for value in values if value is not None], dtype=np.float64)
+    return tuple(float(f"{q:.6g}") for q in np.quantile(array, np.linspace(0, 1, count))) if array.size else ()
+
+
 def _bins(below: Floats) -> npt.NDArray[np.intp]:
     """Positions of the cuts between bins that hold BIN_SHARE of training or more; the last bin is what is above."""
     chosen, taken = [], 0.0

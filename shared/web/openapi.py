@@ -22,6 +22,7 @@ from shared.web.app import this_site
 SPEC_PATH, GUIDE_PATH = "/api/v1/openapi.json", "/api-guide"
 CONVERTERS = re.compile(r"<(?:(?P<kind>\w+)(?:\([^)]*\))?:)?(?P<name>\w+)>")
 REFUSALS = {
+    202: "The daemon has not answered yet.",
     400: "A value is senseless; `detail` names it.",
     401: "No token, or one that is not known here.",
     403: "The token may only read.",
@@ -230,11 +231,14 @@ def _responses(operation: Operation) -> dict[str, Any]:
         good["content"] = {operation.answers_as: {"schema": {"type": "string"}}}
     statuses = {400, *operation.also} if operation.is_public else {400, 401, 403, 503, *operation.also}
     statuses |= {413, 415} if operation.body is not None else {413} if not operation.is_read else set()
-    refused = {
-        str(status): {"description": REFUSALS[status], "content": {"application/json": {"schema": Refused()}}}
+    told = {
+        str(status): {
+            "description": REFUSALS[status],
+            "content": {"application/json": {"schema": Refused() if status >= 400 else operation.answer or Refused()}},
+        }
         for status in sorted(statuses)
     }
-    return {str(operation.status): good, **refused}
+    return {str(operation.status): good, **told}
 
 
 @functools.lru_cache(maxsize=4)

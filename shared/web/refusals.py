@@ -10,7 +10,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from shared.clean import clean
-from shared.errors import PipitError
+from shared.errors import BundleError, ConfigError, ExportError, PipitError, RequestError, ShipError
 from shared.web.guard import is_api
 
 logger = logging.getLogger(__name__)
@@ -22,10 +22,14 @@ PAGES = {
     403: ("This is not allowed.", "It needs more rights than you have here."),
     404: ("This page does not exist.", "The address may be an old one: incidents are kept for a limited time."),
     405: ("This address does not take that kind of request.", "Open it from its page instead."),
+    415: ("This body is not what is wanted here.", "Send JSON, with the header Content-Type: application/json."),
     409: ("This cannot be done in the present state.", "Reload the page to see what changed."),
     413: ("That is too large.", "This address takes 64 kB at most. Nothing was read."),
     429: ("Too many tries.", "Signing in is possible five times a minute. Wait a minute, then try again."),
+    507: ("There is no room left on the disk.", "Make room, then try again. Nothing was kept."),
     500: ("Something in Pipit failed.", "It was written to the log of this service. The daemon goes on by itself."),
+    502: ("The other machine refused, or made no sense.", "The log of that service says more."),
+    504: ("It took too long.", "It was ended; nothing was changed. Try again with less, or later."),
     503: ("The state cannot be read just now.", "Try again in a moment; the log of this service says more."),
 }
 STALE_FORM = (
@@ -65,7 +69,7 @@ def _on_http_error(error: HTTPException) -> Response:
     else:
         # Our own sentences are kept; the library's default ones are not written for the people who read this.
         own = error.description or "" if error.description != type(error).description else ""
-        answer = refuse(status, own if status not in (404, 405, 413, 429) else "")
+        answer = refuse(status, own if status not in (405, 429) else "")
     allowed = getattr(error, "valid_methods", None)
     if status == 405 and allowed:
         answer.headers["Allow"] = ", ".join(sorted(allowed))
@@ -73,8 +77,25 @@ def _on_http_error(error: HTTPException) -> Response:
 
 
 def _on_own_error(error: PipitError) -> Response:
-    logger.warning("page failed path=%s error=%s", clean(request.path), clean(str(error)))
-    return refuse(503, str(error) if g.get("signed_in") or is_api() else "")
+    status = status_of(error)
+    if status >= 500:
+        logger.warning("page failed path=%s error=%s", clean(request.path), clean(str(error)))
+    return refuse(status, str(error) if g.get("signed_in") or is_api() else "")
+
+
+def status_of(error: PipitError) -> int:
+    """The HTTP status of an error that was raised on purpose, by what the caller can do about it."""
+    if isinstance(error, RequestError):
+        return 404 if error.missing else 400
+    if isinstance(error, BundleError):
+        return 404 if error.code == "not_here" else 409
+    if isinstance(error, ConfigError):
+        return 409
+    if isinstance(error, ExportError):
+        return 400
+    if isinstance(error, ShipError):
+        return 504 if error.unknown else 502
+    return int(getattr(error, "status", 503))
 
 
 def _on_fault(error: Exception) -> Response:

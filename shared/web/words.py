@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 MINUTE_S = 60
@@ -34,6 +35,11 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
 def figure(count: int, singular: str, plural: str | None = None) -> str:
     """A count with its noun in digits, for places where figures stand side by side: "1 window", "61 rows"."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names as a person lists them: "wifi", "wifi and sshd", "ap1, ap2 and ap3"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
 
 
 def percent(part: float) -> str:
