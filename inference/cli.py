@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shared.command import LazyGroup
 from shared.config import environ
 from shared.logs import setup_logging
 
 if TYPE_CHECKING:
     from inference.config import Settings
 
+# Commands of other files: the daemon's own start must not pay for importing them.
+LAZY = {"incidents": "inference.cli_incidents:incidents", "models": "inference.cli_models:models"}
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=LazyGroup, lazy=LAZY, context_settings=CONTEXT)
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file with settings.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Folder of what must survive (INFERENCE_STATE_DIR).")
 @click.option("--database-url", help="postgresql://… or sqlite:///FILE (INFERENCE_DATABASE_URL).")
@@ -111,19 +114,6 @@ def pull(load: _Given, version: str | None, agent: str | None, check_only: bool,
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="The newest so many.")
-@click.option("--open", "open_only", is_flag=True, help="Only those that are not over.")
-@click.pass_obj
-def incidents(load: _Given, as_json: bool, limit: int, open_only: bool) -> None:
-    """What was found, the newest first."""
-    from inference.report import incidents_text, read_incidents
-
-    found = read_incidents(load(), limit, "open" if open_only else None)
-    click.echo(json.dumps(found) if as_json else incidents_text(found))
-
-
-@cli.command()
 @click.argument("export", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--bundle", required=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per verdict on stdout.")
@@ -180,13 +170,4 @@ def main() -> None:
     """The console script."""
     from shared.command import run_main
 
-    _attach()
     run_main(cli, "pipit-inference")
-
-
-def _attach() -> None:
-    """Commands that other files bring; the daemon's own start must not pay for importing them."""
-    if "models" in sys.argv or {"-h", "--help"} & set(sys.argv) or len(sys.argv) == 1:
-        from inference.cli_models import models
-
-        cli.add_command(models)

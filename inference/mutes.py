@@ -59,6 +59,18 @@ def mute(
     return next(each for each in mutes(db, now) if each.id == done.lastrowid)
 
 
+def span_s(text: str) -> float:
+    """`30m`, `12h` or `7d` in seconds.
+
+    Raises:
+        RequestError: it is none of them.
+    """
+    units = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+    if text[-1:] not in units or not text[:-1].isascii() or not text[:-1].isdigit():
+        raise RequestError(f"{clean(text, 20)!r} is no length of time: 30m, 12h, 7d, 2w")
+    return int(text[:-1]) * units[text[-1]]
+
+
 def unmute(db: sqlite3.Connection, mute_id: int, now: float) -> bool:
     """End a mute now; whether it was in force."""
     with transaction(db):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from inference import state_read as read
 from inference.config import Settings
+from inference.incident_export import incident_values
+from inference.marks import Mark
+from inference.messages import number
+from inference.mutes import Mute
 from shared.clean import clean
 from shared.values import iso
 
@@ -54,19 +59,68 @@ def read_incidents(settings: Settings, limit: int, state: str | None) -> list[di
     """Incidents as JSON values, the newest first."""
     db = read.connect_read(settings.state_file)
     try:
-        found = [asdict(each) for each in read.incidents(db, limit=limit, state=state)]
+        return [incident_values(each) for each in read.incidents(db, limit=limit, state=state)]
     finally:
         db.close()
-    return [{**each, **{name: iso(each[name]) for name in ("started", "peak", "ended")}} for each in found]
 
 
 def incidents_text(found: list[dict[str, Any]]) -> str:
     """One line an incident."""
     if not found:
         return "no incidents"
+    return "\n".join(_line(each) for each in found)
+
+
+def _line(each: dict[str, Any]) -> str:
+    said = f" [{each['mark']}]" if each["mark"] else ""
+    said += " [muted]" if each["muted"] else ""
+    return (
+        f"{each['id']:>5}  {each['started'][:19]}  {each['severity']:<8} {each['type']:<20} {clean(each['host'], 40):<16} "
+        f"{each['windows']:>3} windows  {clean(each['description'], 160)}{said}"
+    )
+
+
+def detail_text(values: dict[str, Any]) -> str:
+    """One incident with its evidence for a terminal."""
+    span = f"from {values['started'][:19]} to {values['ended'][:19]}, {values['rarity_words']}"
+    sure = f"{values['confidence']:.0%} sure, found by {values['found_by']}"
+    lines = [_line(values), f"  {span}, {sure}", f"  {clean(values['description'], 1000)}"]
+    if values["marked"]:
+        mark = values["marked"]
+        lines.append(f"  marked {mark['mark']} by {clean(mark['by'])} on {iso(mark['at'])[:10]} {clean(mark['note'])}")
+    lines += ["", "what moved"]
+    lines += [
+        f"  {each['feature']:<34} {number(each['value']):>10}   normal {number(each['normal_low'])} to"
+        f" {number(each['normal_high'])}"
+        for each in values["moved"]
+    ]
+    if values["nearest"]:
+        near = values["nearest"]
+        features = ", ".join(f"{name} {number(value)}" for name, value in near["features"].items())
+        lines += ["", f"the nearest normal window ({near['host']} host, {near['when']} of training): {features}"]
+    lines += ["", "log lines (* the telling ones)"]
+    lines += [
+        f"  {'*' if line['telling'] else ' '} {line['time'][:19]} {line['program']}: {clean(line['message'], 300)}"
+        for line in values["lines"][:40]
+    ]
+    return "\n".join(lines)
+
+
+def marks_text(found: Iterable[Mark]) -> str:
+    """One line a mark."""
     rows = [
-        f"{each['started'][:19]}  {each['severity']:<8} {each['type']:<20} {clean(each['host'], 40):<16} "
-        f"{each['windows']:>3} windows  {clean(each['description'], 160)}"
+        f"incident {each.incident_id:>5}  {each.mark:<9} {each.type:<20} {clean(each.host, 40):<16} by {clean(each.by, 40)}"
+        f" on {iso(each.at)[:10]}, counts until {iso(each.expires)[:10]}  {clean(each.note, 160)}"
         for each in found
     ]
-    return "\n".join(rows)
+    return "\n".join(rows) or "no marks"
+
+
+def mutes_text(found: Iterable[Mute]) -> str:
+    """One line a mute."""
+    rows = [
+        f"{each.id:>5}  {clean(each.type, 40):<20} {clean(each.host, 40) if each.host else 'everywhere':<16} until"
+        f" {iso(round(each.until))[:16]} by {clean(each.by, 40)}  {clean(each.note, 160)}"
+        for each in found
+    ]
+    return "\n".join(rows) or "nothing is muted"

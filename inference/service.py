@@ -64,6 +64,7 @@ class Service:
         if settings.redis_url:
             check_url(settings.redis_url)
         self.settings, self.now = settings, now
+        self._started = now()
         self.disk = Disk(settings.state_folder)
         self.db: sqlite3.Connection = state.open_checked(settings.state_file)
         self.state = self._fresh_state()
@@ -287,10 +288,13 @@ class Service:
         """The file that the web process serves at /metrics."""
         self.metrics.serving({each.agent: (each.version, float(each.serial)) for each in self.slot.all()})
         self.metrics.memory(resident_mb() * 1e6)
+        self.metrics.alive(self._started, self.now())
         try:
+            rows = self.db.execute("SELECT agent, state, count(*) FROM bundles GROUP BY agent, state").fetchall()
+            self.metrics.bundles({(agent, state): count for agent, state, count in rows})
             self.metrics.write(self.settings.metrics_file)
-        except StoreError as error:
-            logger.warning("%s", error)
+        except (StoreError, sqlite3.Error) as error:
+            logger.warning("metrics not written error=%s", error)
 
     def _note_probation(self, report: CycleReport) -> None:
         errors, serving = self.judges.take_errors(), {each.agent: each for each in self.slot.all()}

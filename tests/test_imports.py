@@ -38,6 +38,7 @@ DRIVERS = {
     "watchdog": ("inference/watch.py",),
     "prometheus_client": ("inference/metrics.py", "trainer/metrics.py", "shared/web"),
     "cryptography": ("shared/signing.py",),
+    "apprise": ("inference/notify.py",),
 }
 TRAINER_ONLY = {"sklearn", "joblib", "pandas", "scipy", "paramiko"}
 UNPICKLERS = {"pickle", "joblib", "cloudpickle", "dill", "shelve", "marshal"}

@@ -17,7 +17,7 @@ from trainer.cli_data import moment
 from trainer.cli_registry import state_of
 from trainer.config import Settings
 from trainer.events_found import Outcome
-from trainer.labels import read_labels
+from trainer.labels import faults_of, read_labels
 from trainer.limits import limited
 from trainer.model_config import load_model_config, parse_override
 from trainer.progress import shown_progress
@@ -64,7 +64,7 @@ def evaluate(
     agent, version = layout.resolve(settings.models_dir, version, agent)
     config = load_model_config(None, dict(parse_override(text) for text in sets))
     given = "evaluation.thresholds" in config.source
-    episodes = read_labels(labels) if labels else ()
+    episodes = faults_of(read_labels(labels)) if labels else ()
     start, end = moment("--start-date", start_date), moment("--end-date", end_date)
     model = bundled_model(settings.models_dir, agent, version)
     with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:

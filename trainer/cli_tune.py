@@ -12,7 +12,7 @@ from shared.clean import clean
 from shared.errors import ConfigError
 from trainer.cli_data import find_agent, moment
 from trainer.config import Settings
-from trainer.labels import read_labels
+from trainer.labels import faults_of, read_labels
 from trainer.limits import limited
 from trainer.model_config import load_model_config, parse_override
 from trainer.progress import shown_progress
@@ -59,7 +59,7 @@ def tune(
     spec = find_agent(settings, agent)
     config = load_model_config(file or settings.model_config_file, dict(parse_override(text) for text in sets))
     start, end = moment("--start-date", start_date), moment("--end-date", end_date)
-    episodes = read_labels(labels) if labels else ()
+    episodes = faults_of(read_labels(labels)) if labels else ()
 
     from trainer.tune import STEPS, TuneSettings, config_yaml
     from trainer.tune import tune as search

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from shared.agent import AgentSpec
 from trainer.facts import LeftOut
-from trainer.labels import Episode
+from trainer.labels import Episode, faults_of, normal_of
 from trainer.model_config import TrainConfig
 from trainer.table import RoleTable, scored_columns
 
-BUSY_SHARE = 0.5  # a host over a guard's limit in more of its windows than this is busy, not under attack
+BUSY_QUANTILE = 0.75  # what a host does in a quarter of its windows is its business, not an attack,
+BUSY_TIMES = 4  # and only several times as much is beyond it
 AFTER_S = 1800  # an episode's traces are in the trailing view for so long
 
 Bools = npt.NDArray[np.bool_]
@@ -31,7 +32,10 @@ class Guarded:
 def guard(
     roles: Mapping[str, RoleTable], spec: AgentSpec, config: TrainConfig, episodes: Sequence[Episode] = ()
 ) -> Guarded:
-    """Leave out windows over an agent's `guard` figures (unless switched off) and those that touch a known episode."""
+    """Leave out windows over an agent's `guard` figures (unless switched off) and those that touch a known episode.
+
+    What somebody called a false alarm stays in, whatever it looks like.
+    """
     kept: dict[str, RoleTable] = {}
     left_out: list[LeftOut] = []
     for role, table in roles.items():
@@ -46,7 +50,8 @@ def guard(
                     )
                     out |= over
             out |= _neighbours(table, out, spec.long_windows)
-        known = _touched(table, spec, episodes)
+        known = _touched(table, spec, faults_of(episodes))
+        out &= ~_touched(table, spec, normal_of(episodes), after_s=0)
         if known.any():
             left_out.append(LeftOut(role, "labels", int((known & ~out).sum()), "part of a labelled episode"))
         kept[role] = table.pick(~(out | known))
@@ -57,11 +62,11 @@ def _over(table: RoleTable, spec: AgentSpec, place: int, column: int) -> Bools:
     scored = spec.features[column].scored
     if scored is None or scored.guard is None:
         return np.zeros(len(table), dtype=bool)
-    over: Bools = table.raw[:, place] >= scored.guard
+    values = np.nan_to_num(table.raw[:, place])
+    over: Bools = values >= scored.guard
     for host in np.unique(table.hosts[over]):
         mine = table.hosts == host
-        if over[mine].mean() > BUSY_SHARE:
-            over &= ~mine
+        over[mine] &= values[mine] >= BUSY_TIMES * np.quantile(values[mine], BUSY_QUANTILE)
     return over
 
 
@@ -78,10 +83,10 @@ def _neighbours(table: RoleTable, out: Bools, windows: int) -> Bools:
     return near
 
 
-def _touched(table: RoleTable, spec: AgentSpec, episodes: Sequence[Episode]) -> Bools:
+def _touched(table: RoleTable, spec: AgentSpec, episodes: Sequence[Episode], after_s: float = AFTER_S) -> Bools:
     start = table.index * spec.window_s
     touched = np.zeros(len(table), dtype=bool)
     for episode in episodes:
         of_host = np.isin(table.hosts, list(episode.hosts))
-        touched |= of_host & (start + spec.window_s > episode.start) & (start < episode.end + AFTER_S)
+        touched |= of_host & (start + spec.window_s > episode.start) & (start < episode.end + after_s)
     return touched

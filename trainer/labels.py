@@ -1,9 +1,9 @@
-"""Labels: the known episodes of an export, from a JSON file."""
+"""Labels: the known episodes of an export, from a JSON file: written by hand, or by `pipit-inference incidents --marks`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from shared.frame import parse_time
 class Episode:
     """A known attack or fault: what it was, from when to when (s since the epoch), its target, every host it touched.
 
-    `visible`: whether the target's log shows it; "silence": it shows by absence.
+    `visible`: whether the target's log shows it; "silence": it shows by absence. `normal`: a Pi found it and a person
+    said that it was a false alarm: no episode at all, but to be learnt from whatever it looks like.
     """
 
     type: str
@@ -25,6 +26,7 @@ class Episode:
     host: str
     hosts: frozenset[str]
     visible: bool | str = True
+    normal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,17 @@ def read_labels(file: Path) -> tuple[Episode, ...]:
         episodes = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExportError(f"labels: cannot read {file}: {getattr(error, 'strerror', None) or error}") from error
+    return parse_labels(episodes, str(file))
+
+
+def parse_labels(episodes: object, where: str) -> tuple[Episode, ...]:
+    """Episodes from their JSON; `where` says in errors what it was.
+
+    Raises:
+        ExportError: every faulty episode is named.
+    """
     if not isinstance(episodes, list):
-        raise ExportError(f"labels: {file} must hold a list of episodes, each with type, start, end and host")
+        raise ExportError(f"labels: {where} must hold a list of episodes, each with type, start, end and host")
     found, faults = [], []
     for number, episode in enumerate(episodes, 1):
         try:
@@ -63,7 +74,7 @@ def read_labels(file: Path) -> tuple[Episode, ...]:
             faults.append(f"episode {number}: {what}")
     if faults:
         shown = "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if len(faults) > 10 else "")
-        raise ExportError(f"labels: {file}: {shown}")
+        raise ExportError(f"labels: {where}: {shown}")
     return tuple(found)
 
 
@@ -73,4 +84,17 @@ def _episode(episode: Mapping[str, Any]) -> Episode:
         raise ValueError(f"it ends ({episode['end']}) before it starts ({episode['start']})")
     hosts = {str(host) for host in episode.get("affected_hosts") or ()}
     host, visible = str(episode["host"]), episode.get("visible_auto", True)
-    return Episode(str(episode["type"]), start, end, host, frozenset({host, *hosts}), visible)
+    mark = episode.get("mark", "confirmed")
+    if mark not in ("false", "confirmed"):
+        raise ValueError(f"its mark is {mark!r}, not false or confirmed")
+    return Episode(str(episode["type"]), start, end, host, frozenset({host, *hosts}), visible, mark == "false")
+
+
+def faults_of(episodes: Iterable[Episode]) -> tuple[Episode, ...]:
+    """The real ones: attacks and faults."""
+    return tuple(each for each in episodes if not each.normal)
+
+
+def normal_of(episodes: Iterable[Episode]) -> tuple[Episode, ...]:
+    """The false alarms."""
+    return tuple(each for each in episodes if each.normal)

@@ -30,7 +30,7 @@ from trainer.gate import check_gate
 from trainer.golden import choose, collect, golden_file
 from trainer.guard import Guarded, guard
 from trainer.holdout import LEAST_LEAVES, WARM_S, Material, blocks_of, held_back_from, hold_out, judge_labels
-from trainer.labels import Episode, Faults
+from trainer.labels import Episode, Faults, faults_of
 from trainer.learn import Learner
 from trainer.metadata import build_metadata, library_versions
 from trainer.model_config import TrainConfig, for_agent
@@ -86,7 +86,7 @@ def train(
     """
     began, config = now(), for_agent(config, spec)
     spec = with_window(spec, config.features.window_s)
-    source, faults = Source(exports, start, end, check), Faults(tuple(labels)) if labels else None
+    source, faults = Source(exports, start, end, check), Faults(faults_of(labels)) if labels else None
     progress("learn", 0)
     learner = Learner(spec, salt=secrets.token_hex(16))
     learner.learn(source.rows(counting=True), faults)
@@ -99,7 +99,7 @@ def train(
     progress("calibrate", 0)
     fitted = calibrate_and_fit(clean.roles, spec, config, known.salt, lambda share: progress("calibrate", share))
     progress("evaluate", 0)
-    material = Material(spec, config, clean.roles, tables, learner, source.between, labels)
+    material = Material(spec, config, clean.roles, tables, learner, source.between, faults_of(labels))
     evaluation = _evaluate(material, fitted, progress, check)
     progress("golden", 0)
     files = {
