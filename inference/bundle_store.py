@@ -225,4 +225,5 @@ class BundleStore(Ledger):
                 raise
         finally:
             if not self.db.in_transaction:
-                self.db.execute("PRAGMA synchronous=NORMAL")
+                with contextlib.suppress(sqlite3.Error):  # what was committed must not look as if it had failed
+                    self.db.execute("PRAGMA synchronous=NORMAL")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from inference import bundle_store, reconcile, state
+from inference import bundle_store, probation, reconcile, state
 from inference.bundle_store import BundleStore
 from inference.models import ModelSlot
 from inference.probation import ProbationRules
@@ -21,7 +21,8 @@ from shared import bundle
 from shared.bundle import Manifest
 from trainer import registry
 from trainer.keys import SigningKey, ensure_key, next_serial
-from trainer.ship import SignedBundle, load_signed
+from trainer.remote import LocalRemote
+from trainer.ship import SignedBundle, load_signed, ship
 
 FAKE_PROBE = (sys.executable, str(Path(__file__).with_name("fake_probe.py")))
 V1, V2, V3 = "20250607_230000", "20250608_230000", "20250609_230000"
@@ -176,4 +177,14 @@ class Pi:
         return known.state if known else None
 
 
-__all__ = ["V1", "V2", "V3", "Clock", "Pi", "Workshop", "bundle_files", "bundle_store", "fake_load"]
+def pi_with_v1(root: Path, workshop: Workshop) -> Pi:
+    """A Pi on which the first version is good."""
+    pi = Pi(root, workshop.allowed)
+    ship(workshop.make(V1), LocalRemote(pi.inbox))
+    pi.one()
+    probation.note(pi.db, "wifi", V1, windows=3, anomalies=0)
+    assert pi.one().state == "good"
+    return pi
+
+
+__all__ = ["V1", "V2", "V3", "Clock", "Pi", "Workshop", "bundle_files", "bundle_store", "fake_load", "pi_with_v1"]

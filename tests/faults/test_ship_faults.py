@@ -73,7 +73,7 @@ def test_a_sender_killed_at_any_moment_never_leaves_half_a_version(
     workshop: Workshop, inbox: Path, faults: str
 ) -> None:
     """Children forked from here ship one version each and are killed after a random while; we read all the time."""
-    rounds = 500 if faults == "full" else 60
+    rounds = 450 if faults == "full" else 60
     chance, killed, reads = random.Random(7), 0, 0
     start = 1_750_000_000
     ship(signed_in_memory(workshop, layout.version_at(start), 1), LocalRemote(inbox))
@@ -95,6 +95,37 @@ def test_a_sender_killed_at_any_moment_never_leaves_half_a_version(
     last = signed_in_memory(workshop, layout.version_at(start + rounds + 1), rounds + 2)
     ship(last, LocalRemote(inbox))
     assert read_active(inbox) == last.manifest.version
+
+
+def test_a_sender_killed_over_a_real_server_never_leaves_half_a_version(
+    workshop: Workshop, own_sshd: SshdServer, faults: str
+) -> None:
+    """The same over OpenSSH: what the server had already been told goes on after the kill, and must be no half either."""
+    rounds = 50 if faults == "full" else 8
+    target = parse_target("attic", own_sshd.url, own_sshd.identity, own_sshd.known_hosts)
+    chance, killed, reads, start = random.Random(11), 0, 0, 1_760_000_000
+    began = time.monotonic()
+    ship_to(signed_in_memory(workshop, layout.version_at(start), 1, 300_000), target)
+    longest = time.monotonic() - began
+    for number in range(1, rounds + 1):
+        signed = signed_in_memory(workshop, layout.version_at(start + number), number + 1, 300_000)
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                ship_to(signed, target)
+            os._exit(0)
+        deadline = time.monotonic() + chance.uniform(0.2, 1.1) * longest
+        while time.monotonic() < deadline:
+            assert read_active(own_sshd.inbox) is not None
+            reads += 1
+        os.kill(child, signal.SIGKILL)
+        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        assert read_active(own_sshd.inbox) is not None
+    assert killed > rounds // 4
+    assert reads > rounds
+    last = signed_in_memory(workshop, layout.version_at(start + rounds + 1), rounds + 2)
+    ship_to(last, target)
+    assert read_active(own_sshd.inbox) == last.manifest.version
 
 
 # The power goes
