@@ -19,15 +19,20 @@ ABOVE, BELOW = 22, 24  # px
 def histogram(
     name: str,
     edges: Sequence[float],
-    counts: Sequence[int],
+    counts: Sequence[float],
     threshold: float,
     *,
     title: str,
     desc: str,
     height: int = 220,
+    fault: Sequence[float] = (),
 ) -> Markup:
-    """Counts per bin, their height on a log scale, with the alert line at `threshold`; strange is on the right."""
-    most, plot = max(counts, default=0), height - ABOVE - BELOW
+    """Counts per bin, their height on a log scale, with the alert line at `threshold`; strange is on the right.
+
+    With `fault` there are two series, ordinary windows wide and those in known faults narrow; else bars over the line
+    are coloured.
+    """
+    most, plot = max((*counts, *fault), default=0), height - ABOVE - BELOW
     top = log10(most * 1.6 + 1) or 1.0
     width = (edges[-1] - edges[0]) or 1.0
 
@@ -40,13 +45,17 @@ def histogram(
     bars = {"q": "", "f-high": ""}
     for slot, count in enumerate(counts):
         if count:
-            bars["f-high" if edges[slot] >= threshold else "q"] += f"M{slot + 0.06} 100V{down(count):.1f}h.88V100z"
+            cls = "f-high" if not fault and edges[slot] >= threshold else "q"
+            bars[cls] += f"M{slot + 0.06} 100V{down(count):.1f}h.88V100z"
+    for slot, count in enumerate(fault):
+        if count:
+            bars["f-high"] += f"M{slot + 0.28} 100V{down(count):.1f}h.44V100z"
     parts = [_open(name, height, title, desc)]
-    for count in (1, 10, 100, 1000, 10_000, 100_000):
-        if count < most * 1.6:
-            y = ABOVE + down(count) / 100 * plot
+    for tick in (1, 10, 100, 1000, 10_000, 100_000):
+        if tick < most * 1.6:
+            y = ABOVE + down(tick) / 100 * plot
             parts.append(f'<line class="grid" x1="{LEFT}%" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(f'<text x="0" y="{y + 4:.1f}">{count:,}</text>')
+            parts.append(f'<text x="0" y="{y + 4:.1f}">{tick:,}</text>')
     parts.append(
         f'<svg x="{LEFT}%" y="{ABOVE}" width="{100 - LEFT}%" height="{plot}" viewBox="0 0 {max(len(counts), 1)} 100" '
         'preserveAspectRatio="none">'

@@ -10,7 +10,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from trainer import report_words as said
 from trainer.charts import histogram, normal_range
+from trainer.curves import budget_curve, precision_recall, share_bar
 from trainer.facts import NormalRange, TrainFacts
 
 HERE = Path(__file__).parent
@@ -19,11 +21,30 @@ BEYOND = "beyond all seen"  # no number: nothing is extrapolated
 
 def render_report(facts: TrainFacts) -> bytes:
     """report.html of a bundle. It names no host, device or network; every text of `facts` is escaped."""
+    headline, learnt = said.headline_of(facts, _headline(facts))
+    episodes, measured = said.episode_rows(facts), facts.evaluation
+    curve, sweep = measured.get("budget_curve", ()), measured.get("threshold_sweep", ())
     page: str = _template().render(
         facts=facts,
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704  our own file
-        headline=_headline(facts),
-        lead=_lead(facts),
+        headline=headline,
+        lead=" ".join(text for text in (learnt, _lead(facts)) if text),
+        gate=said.gate_rows(facts),
+        measured=measured,
+        labelled=measured.get("method") == "labels",
+        metrics=said.metric_rows(facts),
+        episodes=episodes,
+        listed=sum(len(rows) for rows in episodes.values()),
+        importance=said.importance_rows(facts),
+        baselines=said.baseline_rows(facts),
+        differences=said.difference_rows(facts.comparison),
+        blocks=said.block_rows(facts),
+        budget_chart=budget_curve(curve, facts.alert_budget) if curve else Markup(),
+        pr_chart=precision_recall(sweep, facts.threshold) if sweep else Markup(),
+        fault_chart=_fault_histogram(facts),
+        share_bar=share_bar,
+        share=said.share,
+        figure=said.figure,
         days=_many(facts.days, "day"),
         first=_day(facts.first),
         last=_day(facts.last),
@@ -35,7 +56,6 @@ def render_report(facts: TrainFacts) -> bytes:
         normal=_by_role(facts.normal),
         constant=_by_role(facts.normal, moving=False),
         range_chart=lambda r: normal_range(r.low, r.middle, r.high, r.most),
-        metrics=_metrics(facts),
         trained=_moment(facts.trained_at),
     )
     return page.encode("utf-8", "replace")
@@ -112,14 +132,23 @@ def _histogram(facts: TrainFacts) -> Markup:
     )
 
 
-def _metrics(facts: TrainFacts) -> list[tuple[str, float, float | None, bool]]:
-    """(name, value, least expected, reached); only numbers are shown."""
-    rows = []
-    for name, value in facts.evaluation.get("metrics", {}).items():
-        if isinstance(value, (int, float)):
-            least = facts.expected.get(name)
-            rows.append((name.replace("_", " "), value, least, least is None or value >= least))
-    return rows
+def _fault_histogram(facts: TrainFacts) -> Markup:
+    """Scores of the measured windows, those in known faults apart."""
+    found = facts.evaluation.get("score_histogram") or {}
+    if not found:
+        return Markup()
+    line = facts.evaluation.get("threshold", facts.threshold)
+    over = [edge >= line for edge in found["edges"][:-1]]
+    right = sum(n for n, is_over in zip(found["fault"], over, strict=False) if is_over)
+    return histogram(
+        "faults",
+        found["edges"],
+        found["normal"],
+        line,
+        title="Scores of ordinary windows and of windows in known faults",
+        desc=f"{count(right)} of {count(sum(found['fault']))} windows in known faults lie over the alert line.",
+        fault=found["fault"],
+    )
 
 
 def _by_role(normal: tuple[NormalRange, ...], moving: bool = True) -> dict[str, list[NormalRange]]:

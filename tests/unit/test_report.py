@@ -9,11 +9,13 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tests.evaluated import EPISODE, EVALUATION
 from tests.training_facts import FACTS
 from trainer.facts import NormalRange, SourceFile, TrainFacts
 from trainer.report import plain, rarity, render_report, span
 
 HOSTILE = "<script>alert(1)</script>"
+HOSTILE_EPISODE = {**EPISODE, "title": HOSTILE, "host": HOSTILE, "said": [HOSTILE], "lines": [HOSTILE]}
 
 
 class Page(HTMLParser):
@@ -59,10 +61,11 @@ def test_the_report_is_one_whole_page_without_scripts_or_outside_parts() -> None
 def test_the_report_says_what_matters() -> None:
     text = " ".join(Page(render_report(FACTS)).text.split())
     for words in (
+        "20260312_060000 finds 1 of 2 injected faults, at 0.25 false incidents a week and host.",
         "has learnt 9 days of 21 hosts, and may raise 0.15 incidents a week and host.",
         "3 ap, 18 sta", "31,903", "0.8 % that no pattern knows", "10,212", "1 in 4,000", "2 min 51 s", "212 MB at most",
-        "7 windows looked like an attack", "more than 60 in half an hour", "beyond all seen", "✓ at least 0.7",
-        "✕ at least 0.7", "pipit-trainer ship 20260312_060000 --to TARGET --wait", "march.csv.gz",
+        "7 windows looked like an attack", "more than 60 in half an hour", "beyond all seen", "✓ 93 %", "✕ 60 %", "at least 70 %",
+        "not measured", "✕ Missed", "pipit-trainer ship 20260312_060000 --to TARGET --wait", "march.csv.gz",
         "model.contamination: 0.1 of the windows", "wlan#: something <MAC> nobody knows",
     ):  # fmt: skip
         assert words in text, words
@@ -75,12 +78,13 @@ def test_hostile_text_is_shown_and_does_nothing() -> None:
         unknown_shapes=((HOSTILE + "\ud800\x1b[2J", 1),),
         warnings=(HOSTILE,),
         normal=(NormalRange(HOSTILE, HOSTILE, HOSTILE, 0, 1, 2, 3, HOSTILE),),
-        evaluation={"metrics": {HOSTILE: 1.0}},
+        evaluation={**EVALUATION, "metrics": {**EVALUATION["metrics"], HOSTILE: 1.0}, "episodes": [HOSTILE_EPISODE]},
+        advice=(HOSTILE,),
         hyperparameters={HOSTILE: HOSTILE},
     )
     parsed = Page(render_report(facts))
     assert "script" not in parsed.tags
-    assert parsed.text.count(HOSTILE) >= 6
+    assert parsed.text.count(HOSTILE) >= 11
 
 
 def test_features_that_never_moved_are_named_in_one_line() -> None:
