@@ -53,10 +53,15 @@ def train(folder: Path) -> Trained:
     return Trained(folder / "inbox", bundle, state / "allowed_signers")
 
 
+_trained: list[Trained] = []
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """One trained model for the run."""
-    return train(tmp_path_factory.mktemp("trained"))
+    """One trained model for the run, whichever modules bring this fixture in."""
+    if not _trained:
+        _trained.append(train(tmp_path_factory.mktemp("trained")))
+    return _trained[0]
 
 
 def environment(**settings: Any) -> dict[str, str]:
