@@ -44,6 +44,9 @@ class Peak:
         return parts + excess / total * np.log2(score / forest) if total > 0 else parts
 
 
+NO_PEAK = Peak()  # of bundles from before there was this part
+
+
 def largest(z: Floats) -> Floats:
     """The largest figure of each row; missing ones count as usual."""
     rows: Floats = np.nan_to_num(z, nan=0.0).max(axis=-1)

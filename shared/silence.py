@@ -78,8 +78,10 @@ class SilenceWatch:
             longest = known.present if known.present is not None else known.empty
             factor = 1.0
         else:
-            seen = [pause for pause in (known.present, known.empty) if pause is not None]
-            longest, factor = max(seen, default=None), spec.empty_factor
+            # of a host that was never without clients nobody knows how quiet it is then
+            longest, factor = known.empty, spec.empty_factor
+            if longest is not None and known.present is not None:
+                longest = max(longest, known.present)
         return None if longest is None else max(spec.min_s, spec.factor * factor * longest + spec.slack_s)
 
     def memory(self) -> dict[str, Any]:
