@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from trainer.config import Settings
 from trainer.exports import ExportFile
 from trainer.job import Teller
 from trainer.keys import ensure_key
-from trainer.labels import Episode, read_labels
+from trainer.labels import parse_labels
 from trainer.model_config import load_model_config
 from trainer.orders import CheckOrder, EvaluateOrder, Order, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
 from trainer.registry import publish
@@ -106,15 +106,19 @@ def train(order: TrainOrder, settings: Settings, tell: Teller) -> Mapping[str, A
     """Exports in, a signed version out."""
     spec = find_agent(settings, order.agent)
     config = load_model_config(settings.model_config_file, dict(order.overrides))
-    episodes = labels_of(order.labels, settings)
+    episodes = parse_labels(list(order.labels), "labels") if order.labels else ()
     key = ensure_key(settings.state_dir, settings.signing_key)
 
     from trainer.pipeline import STEPS
     from trainer.pipeline import train as learn
+    from trainer.versions import active_model
 
     tell.plan(("validate", *STEPS, "sign"))
     paths = usable(order, spec, settings, tell)
-    report = learn(paths, spec, config, start=order.start, end=order.end, labels=episodes, progress=tell.step)
+    rival = active_model(settings.models_dir, spec.name)
+    report = learn(
+        paths, spec, config, start=order.start, end=order.end, labels=episodes, rival=rival, progress=tell.step
+    )
     tell.step("sign")
     facts = report.facts
     manifest = publish(
@@ -134,19 +138,3 @@ def train(order: TrainOrder, settings: Settings, tell: Teller) -> Mapping[str, A
         "gate_passed": gate.get("passed"),
         "warnings": list(facts.warnings),
     }
-
-
-def labels_of(listed: Sequence[Mapping[str, Any]], settings: Settings) -> Sequence[Episode]:
-    """The known episodes that came with an order.
-
-    Raises:
-        ExportError: they are none; every faulty one is named.
-    """
-    if not listed:
-        return ()
-    beside = settings.state_dir / f".labels-{time.time_ns()}.json"
-    try:
-        layout.write_atomic(beside, json.dumps(list(listed)).encode())
-        return read_labels(beside)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -33,14 +33,16 @@ PATHS = ("models_dir", "exports_dir", "state_dir", "signing_key", "agents_dir", 
 class Teller:
     """Says on a stream what the job does. `steps` names all steps; each has the same share of the whole."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    def __init__(self, stream: IO[str], number: int = 0) -> None:
+        self._stream, self.number = stream, number
         self._steps: list[str] = []
         self._trail: list[list[Any]] = []
         self._last = 0.0
 
     def plan(self, steps: Sequence[str]) -> None:
-        """The steps to come."""
+        """The steps to come; a plan that is there already stands."""
+        if self._steps:
+            return
         self._steps = list(steps)
         self._say(steps=self._steps)
 
@@ -90,7 +92,7 @@ def main() -> int:
         said = json.loads(stdin.readline())
     threading.Thread(target=_end_with_worker, daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that half-written files are taken away
-    tell = Teller(stream)
+    tell = Teller(stream, int(said.get("number", 0)))
     told: dict[str, Any] = {n: Path(v) if n in PATHS and v is not None else v for n, v in said["settings"].items()}
     settings = Settings(**told)
     setup_logging(settings.log_level)

@@ -26,6 +26,16 @@ class ModelFigures:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class JobFigures:
+    """All jobs of one kind in one state, and how long they ran together."""
+
+    kind: str
+    state: str
+    count: int
+    seconds: float
+
+
 # name of the metric → field of ModelFigures, and what it says
 NEWEST = (
     ("trained_timestamp_seconds", "trained_at", "When the newest version was trained."),
@@ -37,7 +47,9 @@ NEWEST = (
 )
 
 
-def render_metrics(models: Iterable[ModelFigures], shipments: Mapping[tuple[str, str], int]) -> bytes:
+def render_metrics(
+    models: Iterable[ModelFigures], shipments: Mapping[tuple[str, str], int], jobs: Iterable[JobFigures] = ()
+) -> bytes:
     """The text that /metrics answers. `shipments` counts transfers by (target, result)."""
     registry = CollectorRegistry()
     newest: dict[str, ModelFigures] = {}
@@ -55,7 +67,17 @@ def render_metrics(models: Iterable[ModelFigures], shipments: Mapping[tuple[str,
     )
     for (target, result), number in sorted(shipments.items()):
         shipped.labels(target, result).set(number)
+    _jobs(registry, jobs)
     return generate_latest(registry)
+
+
+def _jobs(registry: CollectorRegistry, jobs: Iterable[JobFigures]) -> None:
+    labels = ("kind", "state")
+    count = Gauge("pipit_trainer_jobs", "Jobs in the record.", labelnames=labels, registry=registry)
+    seconds = Gauge("pipit_trainer_job_seconds", "How long they ran together.", labelnames=labels, registry=registry)
+    for one in jobs:
+        count.labels(one.kind, one.state).set(one.count)
+        seconds.labels(one.kind, one.state).set(one.seconds)
 
 
 def _set(registry: CollectorRegistry, name: str, words: str, by_agent: Mapping[str, float]) -> None:

@@ -60,6 +60,11 @@ class Worker:
         for thread in list(self._threads):
             thread.join(timeout_s)
 
+    def stop_soon(self) -> None:
+        """Ask for the end without waiting for it: safe in a signal handler."""
+        self._stop.set()
+        self.wake()
+
     def _thread(self, name: str, target: Callable[..., None], *values: object) -> None:
         thread = threading.Thread(target=target, args=values, name=name, daemon=True)
         self._threads.append(thread)

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 SESSION_S = 8 * 3600
 BODY_BYTES = 64 * 1024  # a form is small; a route that takes files widens its own request
+FOOT = (("settings", "Settings"), ("api_guide", "API"))  # pages that a site may have, named under every page
 SiteName = Literal["pi", "trainer"]
 
 
@@ -63,6 +64,7 @@ class Site:
     now: Callable[[], float]
     public: frozenset[str]
     badges: Callable[[], Mapping[str, int]] = field(default=dict)
+    more: Sequence[tuple[str, str]] = ()  # words and endpoint of pages that only the footer leads to
 
 
 def build_app(
@@ -159,6 +161,8 @@ def _add_template_helpers(app: Flask, site: Site) -> None:
             "place": site.place,
             "home": site.home,
             "nav": site.nav if g.get("signed_in") else (),
+            "foot": [(name, said) for name, said in FOOT if name in app.view_functions],
+            "more_pages": site.more if g.get("signed_in") else (),
             "badges": site.badges() if g.get("signed_in") else {},
             "theme": theme if theme in ("light", "dark") else "",
             "now": site.now(),

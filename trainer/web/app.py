@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import IO, cast
 
-from flask import Flask
+from flask import Flask, Request, Response, request
 
 from shared.web.app import NavItem, build_app
-from trainer.web import api, bundle_files, pages
+from shared.web.refusals import refuse
+from trainer.config import Settings
+from trainer.web import api, fleet_pages, history_page, job_pages, pages, settings_page, train_page
 from trainer.web.room import Room
 
-NAV = (NavItem("Models", "models", "box"), NavItem("Fleet", "fleet", "ship"))
+NAV = (
+    NavItem("Models", "models", "box"),
+    NavItem("Train", "train", "play"),
+    NavItem("Fleet", "fleet", "ship"),
+    NavItem("History", "history", "clock"),
+)
+UPLOADS = frozenset({"train"})  # pages that take a file; the API's table says so itself
+FORM_BYTES = 256 * 1024  # what the form around the file may take
+FULL = "The disk is full: nothing was kept. Make room, then send it again."
 
 
 def create_app(
@@ -23,8 +37,16 @@ def create_app(
     trusted_hosts: Sequence[str] = (),
     place: str | None = None,
     now: Callable[[], float] = time.time,
+    settings: Settings | None = None,
+    wake: Callable[[], None] = lambda: None,
 ) -> Flask:
-    """The trainer's pages and API over one models folder and one state folder."""
+    """The trainer's pages and API over one models folder and one state folder.
+
+    settings: the rest of what they need to know; without it, exports lie in the state folder. wake: called when a job
+    was added.
+    """
+    known = settings or Settings(exports_dir=state_dir / "exports")
+    known = replace(known, models_dir=models_dir, state_dir=state_dir)
     app = build_app(
         __package__ or __name__,
         site="trainer",
@@ -36,8 +58,41 @@ def create_app(
         trusted_hosts=trusted_hosts,
         now=now,
     )
-    app.extensions["pipit_room"] = Room(models_dir=models_dir, state_dir=state_dir, now=now)
-    pages.add_pages(app)
-    api.add_api(app)
-    bundle_files.add_bundle_files(app)
+    room = Room(known, now, wake)
+    app.extensions["pipit_room"] = room
+    for part in (pages, train_page, job_pages, fleet_pages, history_page, settings_page):
+        part.add_pages(app)
+    api.add_api(app, known.max_upload * 1_000_000)
+    _take_uploads(app, known)
     return app
+
+
+def _take_uploads(app: Flask, settings: Settings) -> None:
+    """Pages that take a file: a wider limit, and room for it beside the exports instead of in memory or on /tmp."""
+
+    class UploadRequest(Request):
+        def _get_file_stream(
+            self,
+            total_content_length: int | None,
+            content_type: str | None,
+            filename: str | None = None,
+            content_length: int | None = None,
+        ) -> IO[bytes]:
+            settings.exports_dir.mkdir(parents=True, exist_ok=True)
+            return cast(IO[bytes], tempfile.TemporaryFile("w+b", dir=settings.exports_dir))
+
+    app.request_class = UploadRequest
+
+    @app.before_request
+    def _widen() -> None:
+        if request.endpoint in UPLOADS and request.method == "POST":
+            request.max_content_length = settings.max_upload * 1_000_000 + FORM_BYTES
+
+    hooks = app.before_request_funcs[None]
+    hooks.insert(0, hooks.pop())  # the guard looks at the size, and was attached first
+
+    @app.errorhandler(OSError)
+    def _on_disk(error: OSError) -> Response:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return refuse(507, FULL)
+        raise error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, abort
+from flask import Response, abort
 from flask.typing import ResponseReturnValue
 
 from shared import bundle, layout
@@ -10,11 +10,6 @@ from shared.errors import BundleError
 from trainer.web.room import this_room
 
 _LIMITS = {**bundle.LIMITS, bundle.MANIFEST: 64 * 1024, bundle.SIGNATURE: 16 * 1024}
-
-
-def add_bundle_files(app: Flask) -> None:
-    """Attach the one route."""
-    app.add_url_rule("/api/v1/models/<reference>/files/<name>", "api_model_file", model_file)
 
 
 def model_file(reference: str, name: str) -> ResponseReturnValue:

@@ -23,6 +23,7 @@ class TargetRow:
     state: tuple[str, str, str]
     note: str
     last: str
+    is_known: bool = True
 
 
 def rows(
@@ -49,7 +50,15 @@ def rows(
             note = last.reason or f"{last.what} of {last.version}"
             found.append(
                 TargetRow(
-                    name, address, groups, agent, runs, transfer_words(last.state), note, words.moment(last.at, now)
+                    name,
+                    address,
+                    groups,
+                    agent,
+                    runs,
+                    transfer_words(last.state),
+                    note,
+                    words.moment(last.at, now),
+                    target is not None,
                 )
             )
     return found

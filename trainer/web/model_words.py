@@ -11,8 +11,11 @@ from typing import Any
 from shared.web import charts, words
 from shared.web.bundle_words import BundleWords
 from shared.web.fact import Fact
+from trainer.catalogue import gate_of
+from trainer.gate import WORDS
 from trainer.history import Transfer
 from trainer.registry import ModelEntry
+from trainer.web.comparison import Pair
 
 # state of a transfer → its words, class and icon
 TRANSFERS = {
@@ -22,6 +25,7 @@ TRANSFERS = {
     "refused": ("Refused", "high", "s-no"),
     "returned": ("Given back", "high", "s-no"),
     "failed": ("Failed", "high", "s-no"),
+    "skipped": ("Not sent", "", "s-off"),
     "unknown": ("Not known", "mid", "s-wait"),
 }
 ROLES = {"ap": "access points", "station": "stations"}
@@ -44,6 +48,12 @@ class ModelRow:
     made_note: str
     runs_on: str
     fault: str
+    model_id: str = ""
+    found: str = "not measured"
+    false: str = ""
+    gate: tuple[str, str, str] = ("No gate", "", "s-off")
+    gate_note: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +73,42 @@ def transfer_words(state: str) -> tuple[str, str, str]:
     return TRANSFERS.get(state, (words.sentence(state), "", "s-off"))
 
 
-def headline(models: Sequence[ModelEntry], serving: Mapping[tuple[str, str], str], target_count: int) -> str:
+def headline(
+    models: Sequence[ModelEntry],
+    serving: Mapping[tuple[str, str], str],
+    target_count: int,
+    gate: Mapping[str, Any] | None = None,
+) -> str:
     """The first line of the list."""
     if not models:
         return "There is no model yet."
     newest = models[0]
+    if (gate or {}).get("passed") is False:
+        return f"The newest {newest.agent} model missed its quality gate."
     on = [target for (target, agent), version in serving.items() if (agent, version) == (newest.agent, newest.version)]
     if not target_count:
         return f"The newest {newest.agent} model is {newest.version}; no Pi is known yet."
     where = f"runs on {len(on)} of {target_count} Pis" if on else "runs on no Pi yet"
-    return f"The newest {newest.agent} model {where}."
+    passed = "passed its gate and " if (gate or {}).get("passed") else ""
+    return f"The newest {newest.agent} model {passed}{where}."
 
 
 def by_agent(
-    models: Iterable[ModelEntry], serving: Mapping[tuple[str, str], str], now: float
+    models: Iterable[ModelEntry],
+    serving: Mapping[tuple[str, str], str],
+    now: float,
+    kept: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[tuple[str, list[ModelRow]]]:
     """The rows of the list, an agent at a time, newest first."""
     return [
-        (agent, [_row(entry, serving, now) for entry in group])
+        (agent, [_row(entry, serving, now, (kept or {}).get(entry.model_id, {})) for entry in group])
         for agent, group in groupby(models, key=lambda e: e.agent)
     ]
 
 
-def _row(entry: ModelEntry, serving: Mapping[tuple[str, str], str], now: float) -> ModelRow:
+def _row(entry: ModelEntry, serving: Mapping[tuple[str, str], str], now: float, kept: Mapping[str, Any]) -> ModelRow:
+    gate, measured = gate_of(entry.metadata, kept), _map(_map(entry.metadata.get("evaluation")).get("metrics"))
+    notes = kept.get("notes") or ()
     on = sorted(
         target for (target, agent), version in serving.items() if (agent, version) == (entry.agent, entry.version)
     )
@@ -94,8 +117,68 @@ def _row(entry: ModelEntry, serving: Mapping[tuple[str, str], str], now: float) 
         agent=entry.agent, version=entry.version, serial=entry.serial, active=entry.active, learnt=span_learnt(entry.metadata),
         learnt_note=_hosts_windows(entry.metadata), line=alert_line(entry.metadata), line_note=budget(entry.metadata),
         made=words.moment(made, now) if made else "", made_note=took(entry.metadata), runs_on=", ".join(on) or "nowhere",
-        fault=entry.fault,
+        fault=entry.fault, model_id=entry.model_id, found=found_of(measured),
+        false=words.amount(measured["false_incidents_per_host_week"]) if "false_incidents_per_host_week" in measured else "–",
+        gate=gate_words(gate), gate_note=_checked(gate), note=str(notes[-1].get("text", "")) if notes else "",
     )  # fmt: skip
+
+
+def found_of(measured: Mapping[str, Any]) -> str:
+    """How many known or injected attacks were found: "17 of 23"."""
+    if not isinstance(measured.get("episodes"), int | float):
+        return "not measured"
+    return f"{measured.get('episodes_found', 0):.0f} of {measured['episodes']:.0f}"
+
+
+def gate_words(gate: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Words, class and icon of what the gate said."""
+    if not gate:
+        return "No gate", "", "s-off"
+    return ("Passed", "ok", "s-ok") if gate.get("passed", True) else ("Missed", "high", "s-high")
+
+
+def checks(gate: Mapping[str, Any]) -> list[tuple[str, str, str, tuple[str, str, str], str]]:
+    """The checks of a gate: figure, bound, value, state, note."""
+    found = []
+    for one in gate.get("checks") or ():
+        name, value = str(one.get("metric", "")), one.get("value")
+        bound = f"at least {one['at_least']:g}" if "at_least" in one else f"at most {one.get('at_most', 0):g}"
+        state = ("Reached", "ok", "s-ok") if one.get("passed", True) else ("Missed", "high", "s-high")
+        state = ("Not measured", "", "s-off") if value is None else state
+        found.append((WORDS.get(name, name), bound, words.amount(value), state, str(one.get("note", ""))))
+    return found
+
+
+def pairs(found: Iterable[Pair]) -> list[tuple[str, str, str, str]]:
+    """Two models' figures as their table shows them: name, first, second, which is better."""
+    return [(one.name, _cell(one.first), _cell(one.second), one.better) for one in found]
+
+
+def comparison(chosen: Sequence[ModelEntry], found: Sequence[Pair]) -> str:
+    """The first line of the comparison."""
+    if len(chosen) < 2:
+        return "There are no two models to compare yet."
+    first, second = (sum(pair.better == which for pair in found) for which in ("first", "second"))
+    names = [f"{entry.agent} {entry.version}" for entry in chosen]
+    if not first and not second:
+        return (
+            "The two models measure the same."
+            if any(p.name == WORDS["episode_recall"] for p in found)
+            else ("Nothing was measured that both could be compared by.")
+        )
+    better, count = (names[0], first) if first >= second else (names[1], second)
+    return f"{better} is better in {count} of {words.counted(first + second, 'figure')} that differ."
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return words.amount(value)
+    return "–" if value is None else str(value)
+
+
+def _checked(gate: Mapping[str, Any]) -> str:
+    listed = gate.get("checks") or ()
+    return f"{sum(bool(one.get('passed')) for one in listed)} of {len(listed)}" if listed else ""
 
 
 def sentence_of(entry: ModelEntry) -> str:
@@ -159,7 +242,7 @@ def metrics(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What evaluation measured, as terms and figures; empty where nothing was."""
     measured = _map(_map(metadata.get("evaluation")).get("metrics"))
     return [
-        (words.sentence(name.replace("_", " ")), words.amount(value))
+        (WORDS.get(name) or words.sentence(name.replace("_", " ")), words.amount(value))
         for name, value in measured.items()
         if isinstance(value, int | float)
     ]

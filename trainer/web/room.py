@@ -1,18 +1,24 @@
-"""What every page of the trainer reads from: the models folder, the targets and the record of transfers."""
+"""What every page of the trainer reads from: models, exports, jobs, targets and the record of transfers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from flask import current_app
 
 from shared import bundle, layout
+from shared.agent import BUILTIN, AgentSpec, load_agents
 from shared.errors import BundleError
-from trainer import history, registry, targets
+from trainer import catalogue, exports, history, registry, targets
+from trainer.config import Settings
+from trainer.exports import ExportFile
 from trainer.history import Transfer
+from trainer.jobs import Job, JobStore
+from trainer.orders import Order
 from trainer.registry import ModelEntry
 from trainer.targets import Target
 
@@ -21,11 +27,48 @@ SERVES = frozenset({"loaded", "good"})  # states of a transfer after which the t
 
 @dataclass(frozen=True)
 class Room:
-    """Where things lie."""
+    """Where things lie. `wake` tells the worker of this process, if there is one, that there is something to do."""
 
-    models_dir: Path
-    state_dir: Path
+    settings: Settings
     now: Callable[[], float]
+    wake: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def models_dir(self) -> Path:
+        """The folder of the finished models."""
+        return self.settings.models_dir
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of what must survive."""
+        return self.settings.state_dir
+
+    @property
+    def jobs(self) -> JobStore:
+        """The queue."""
+        return JobStore(self.state_dir)
+
+    def submit(self, order: Order, by: str) -> Job:
+        """Add a job.
+
+        Raises:
+            QueueFullError: too many wait.
+        """
+        job = self.jobs.submit(order, by, self.now())
+        self.wake()
+        return job
+
+    def agents(self) -> Mapping[str, AgentSpec]:
+        """The kinds of log that are known here."""
+        own = self.settings.agents_dir
+        folders = (BUILTIN,) if own is None else (BUILTIN, own)
+        return _agents(
+            folders, tuple(sorted((file.name, file.stat().st_mtime_ns) for f in folders for file in f.glob("*.yaml")))
+        )
+
+    def exports(self) -> list[ExportFile]:
+        """The exports on this machine, newest first."""
+        return exports.list_exports(self.settings.exports_dir)
 
     def models(self) -> list[ModelEntry]:
         """All versions here, by agent, newest first."""
@@ -34,11 +77,12 @@ class Room:
     def model(self, reference: str, agent: str | None = None) -> ModelEntry | None:
         """The version called so (bare where that is unique, or `<agent>_<version>`); None where there is none."""
         found = [
-            entry
-            for entry in self.models()
-            if reference in (entry.version, entry.model_id) and agent in (None, entry.agent)
+            (name, version)
+            for name in layout.agents_in(self.models_dir)
+            for version in layout.versions_in(self.models_dir, name)
+            if reference in (version, layout.model_id(name, version)) and agent in (None, name)
         ]
-        return found[0] if len(found) == 1 else None
+        return registry.show(self.models_dir, *found[0]) if len(found) == 1 else None
 
     def report(self, entry: ModelEntry) -> bytes | None:
         """The training report of a version; None where it cannot be read."""
@@ -67,6 +111,26 @@ class Room:
             if transfer.state in SERVES:
                 found.setdefault((transfer.target, transfer.agent), transfer.version)
         return found
+
+    def held(self) -> set[str]:
+        """The ids of versions that may not go: active here, or serving, perhaps, on a Pi."""
+        return catalogue.held(self.models_dir, self.state_dir)
+
+    def kept(self) -> Mapping[str, Mapping[str, Any]]:
+        """Model id → what happened to it after it was signed: notes, evaluations, gate, deployments."""
+        return {
+            str(one.get("model_id")): one for one in catalogue.read(self.models_dir)["models"] if isinstance(one, dict)
+        }
+
+    def gate(self, entry: ModelEntry) -> Mapping[str, Any]:
+        """The gate that counts for a version; empty where there is none."""
+        return catalogue.gate_of(entry.metadata, catalogue.kept_of(self.models_dir, entry.agent, entry.version))
+
+
+@lru_cache(maxsize=2)
+def _agents(folders: tuple[Path, ...], _files: tuple[tuple[str, int], ...]) -> Mapping[str, AgentSpec]:
+    """Agent files as they are now: reading them takes longer than a page may."""
+    return load_agents(list(folders))
 
 
 def this_room() -> Room:
