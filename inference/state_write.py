@@ -188,21 +188,19 @@ def _bare(row: sqlite3.Row) -> Verdict:
 
 
 def _upsert(db: sqlite3.Connection, incident: Incident, state: str = "open") -> int:
-    values = (
-        incident.key, incident.agent, incident.host, incident.type, incident.severity, incident.started, incident.peak,
-        incident.ended, incident.windows, incident.score, incident.rarity, incident.confidence, incident.description,
-        state, incident.found_by,
-    )  # fmt: skip
-    row = db.execute(
-        "INSERT INTO incidents (key, agent, host, type, severity, started, peak, ended, windows, score, rarity,"
-        " confidence, description, state, found_by) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-        " ON CONFLICT (key) DO UPDATE SET type = excluded.type, severity = excluded.severity, peak = excluded.peak,"
-        " started = excluded.started, ended = excluded.ended, windows = excluded.windows, score = excluded.score,"
-        " rarity = excluded.rarity, confidence = excluded.confidence, description = excluded.description,"
-        " state = excluded.state, found_by = excluded.found_by RETURNING id",
-        values,
-    ).fetchone()
-    return int(row["id"])
+    """Write an incident; its number. Updated first: an insert that becomes an update would use a number up each time."""
+    values = {
+        "type": incident.type, "severity": incident.severity, "started": incident.started, "peak": incident.peak,
+        "ended": incident.ended, "windows": incident.windows, "score": incident.score, "rarity": incident.rarity,
+        "confidence": incident.confidence, "description": incident.description, "state": state,
+        "found_by": incident.found_by, "key": incident.key, "agent": incident.agent, "host": incident.host,
+    }  # fmt: skip
+    changing = ", ".join(f"{name} = :{name}" for name in values if name not in ("key", "agent", "host"))
+    row = db.execute(f"UPDATE incidents SET {changing} WHERE key = :key RETURNING id", values).fetchone()  # noqa: S608 (our names)
+    if row is None:
+        names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+        row = db.execute(f"INSERT INTO incidents ({names}) VALUES ({marks}) RETURNING id", values).fetchone()  # noqa: S608
+    return int(row[0])
 
 
 def _incident(row: sqlite3.Row, kinds: dict[str, Kind]) -> Incident:

@@ -95,6 +95,7 @@ class SilenceSpec:
     factor: float
     slack_s: float
     empty_factor: float
+    title: str = ""  # what people call it; empty: "Silence"
 
 
 @dataclass(frozen=True, slots=True)

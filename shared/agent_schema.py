@@ -82,6 +82,7 @@ class _Rule(_Strict):
 
 
 class _Silence(_Strict):
+    title = fields.String(load_default="", validate=validate.Length(max=200))
     role = fields.String(required=True)
     type = fields.String(required=True, validate=NAME)
     severity = fields.String(required=True, validate=SEVERITY)

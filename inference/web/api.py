@@ -1,184 +1,190 @@
-"""The Pi's HTTP API: what the daemon knows, as JSON. Times are ISO 8601 in UTC; a senseless filter is a 400."""
+"""The Pi's HTTP API as one table. Where the founding documents name two addresses for one thing, both are here."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, Response, abort, jsonify, request
+from flask import Flask
 from flask.typing import ResponseReturnValue
+from marshmallow import Schema
 
-from inference import state_read as read
-from inference.web.room import this_room
-from shared import __version__
-from shared.values import iso
-from shared.web.app import this_site
+from inference.web import api_agents as agents
+from inference.web import api_marks as marks
+from inference.web import api_models as models
+from inference.web import api_schemas as s
+from inference.web import api_status as status
+from shared.web.openapi import Operation, add_operations
 
-VERDICTS_MOST = 10_000
-INCIDENTS_MOST = 1_000
-TIMES = frozenset(
-    {"started", "peak", "ended", "updated", "last_run", "since", "received", "at", "window_start", "window_end"}
+TITLE = "Pipit on the Pi"
+ANALYZE_BYTES = 8 * 1024 * 1024
+V1, MODELS, MANAGED = "/api/v1", "/api/v1/models", "/api/v1/model-management"
+DAEMON, FOUND, SAID, RUNS, DOES, TRAINER, AGENTS = (
+    "The daemon",
+    "What was found",
+    "What you say of it",
+    "Models",
+    "Performance and drift",
+    "Transfers and the trainer",
+    "Agents",
 )
+VERSION = "<version>"
+ONE_OF = "<int:incident_id>"
 
 
 def add_api(app: Flask) -> None:
     """Attach the routes; all under /api/v1 but /metrics."""
-    for path, name, view in (
-        ("/api/v1/health", "api_health", health),
-        ("/api/v1/status", "api_status", status),
-        ("/api/v1/verdicts", "api_verdicts", verdicts),
-        ("/api/v1/incidents", "api_incidents", incidents),
-        ("/api/v1/incidents/<int:incident_id>", "api_incident", incident),
-        ("/api/v1/models", "api_models", models),
-        ("/metrics", "metrics", metrics),
-    ):
-        app.add_url_rule(path, name, view)
+    add_operations(app, OPERATIONS, TITLE)
+    app.add_url_rule("/metrics", "metrics", status.metrics)
 
 
-def health() -> ResponseReturnValue:
-    """Whether this process answers, and how the daemon is. Needs no token and tells nothing of the log."""
-    room = this_room()
-    found = room.health(room.status())
-    well = found in ("well", "no-model")
-    return jsonify(status="ok" if well else "degraded", daemon=found, release=__version__, time=iso(room.now()))
+def _get(
+    path: str, endpoint: str, view: Callable[..., ResponseReturnValue], tag: str, answer: Schema | None, **more: Any
+) -> Operation:
+    summary = (view.__doc__ or "").strip().splitlines()[0]
+    return Operation("GET", path, endpoint, view, summary, tag, answer, **more)
 
 
-def status() -> ResponseReturnValue:
-    """What the daemon last said of itself, what serves, and counts of the last 24 hours."""
-    room = this_room()
-    found = room.status()
-    told = {"health": room.health(found), **_plain(found)}
-    if room.has_state:
-        told["models"] = [_plain(row) for row in room.store().actives()]
-        told["last_24_hours"] = asdict(read.totals(room.db(), since=room.now() - 86400))
-    return jsonify(told)
+def _do(
+    method: str,
+    path: str,
+    endpoint: str,
+    view: Callable[..., ResponseReturnValue],
+    tag: str,
+    answer: Schema,
+    **more: Any,
+) -> Operation:
+    summary = (view.__doc__ or "").strip().splitlines()[0]
+    return Operation(method, path, endpoint, view, summary, tag, answer, **more)
 
 
-def verdicts() -> ResponseReturnValue:
-    """Scored windows, oldest first; the same objects as `pipit-inference replay --json` prints."""
-    room = this_room()
-    limit = _limit(1000, VERDICTS_MOST)
-    start, end = _time("since", 0.0), _time("until", 1e18)
-    only = request.args.get("anomalies", "") in ("1", "true", "yes")
-    found = (
-        read.verdicts(
-            room.db(),
-            agent=request.args.get("agent") or None,
-            host=request.args.get("host") or None,
-            start=start,
-            end=end,
-            anomalies_only=only,
-            limit=limit + 1,
-        )
-        if room.has_state
-        else []
+def _daemon() -> Iterable[Operation]:
+    yield _get(f"{V1}/health", "api_health", status.health, DAEMON, s.Health(), is_public=True)
+    yield _get(f"{V1}/status", "api_status", status.status, DAEMON, s.Status())
+
+
+def _found() -> Iterable[Operation]:
+    yield _get(f"{V1}/verdicts", "api_verdicts", status.verdicts, FOUND, s.Verdicts(), query=s.VerdictQuery())
+    yield _get(f"{V1}/incidents", "api_incidents", status.incidents, FOUND, s.Incidents(), query=s.IncidentQuery())
+    yield _get(
+        f"{V1}/incidents/export", "api_incidents_export", status.incidents_file, FOUND, None, query=s.ExportQuery(),
+        answers_as="text/csv",
+    )  # fmt: skip
+    yield _get(f"{V1}/incidents/{ONE_OF}", "api_incident", status.incident, FOUND, s.Incident(), also=(404,))
+
+
+def _said() -> Iterable[Operation]:
+    mark, gone = f"{V1}/incidents/{ONE_OF}/mark", {"also": (404,)}
+    yield _get(f"{V1}/marks", "api_marks", marks.marks, SAID, s.Marks(), query=s.MarkQuery())
+    yield _get(f"{V1}/marks/labels", "api_labels", marks.labels, SAID, s.Labels())
+    yield _do("POST", mark, "api_mark", marks.mark, SAID, s.Mark(), body=s.MarkBody(), **gone)
+    yield _do("DELETE", mark, "api_unmark", marks.unmark, SAID, s.Done(), **gone)
+    yield _get(f"{V1}/mutes", "api_mutes", marks.mutes, SAID, s.Mutes(), query=s.MuteQuery())
+    yield _do("POST", f"{V1}/mutes", "api_mute", marks.mute, SAID, s.Mute(), body=s.MuteBody(), status=201)
+    yield _do("DELETE", f"{V1}/mutes/<int:mute_id>", "api_unmute", marks.unmute, SAID, s.Done(), **gone)
+    yield _get(f"{V1}/budgets", "api_budgets", agents.budgets, SAID, s.Budgets())
+    budget = f"{V1}/budgets/<agent_id>"
+    yield _do("PUT", budget, "api_budget_set", agents.set_budget, SAID, s.Budget(), body=s.BudgetBody(), **gone)
+    yield _do("DELETE", budget, "api_budget_clear", agents.clear_budget, SAID, s.Budget(), **gone)
+
+
+def _runs() -> Iterable[Operation]:
+    serve: dict[str, Any] = {"query": s.WaitQuery(), "body": s.WhyBody(), "also": (202, 404, 409)}
+    look: dict[str, Any] = {"query": s.AgentQuery(), "also": (404, 409, 504)}
+    yield _get(MODELS, "api_models", models.models, RUNS, s.Models())
+    yield _get(f"{MANAGED}/models", "api_managed_models", models.models, RUNS, s.Models())
+    yield _get(
+        f"{MODELS}/current", "api_current", models.current, RUNS, s.ModelInfo(), query=s.AgentQuery(), also=(404, 409)
     )
-    return _json({"verdicts": [verdict.as_json() for verdict in found[:limit]], "more": len(found) > limit})
+    yield _get(f"{MODELS}/{VERSION}/info", "api_info", models.info, RUNS, s.ModelInfo(), also=(404,))
+    yield _get(f"{MANAGED}/models/{VERSION}", "api_managed_info", models.info, RUNS, s.ModelInfo(), also=(404,))
+    for end in ("load", "activate", "deploy"):
+        yield _do("POST", f"{MODELS}/{VERSION}/{end}", f"api_{end}", models.deploy, RUNS, s.Asked(), **serve)
+    yield _do("POST", f"{MANAGED}/{VERSION}/deploy", "api_managed_deploy", models.deploy, RUNS, s.Asked(), **serve)
+    yield _do("POST", f"{MANAGED}/{VERSION}/rollback", "api_rollback", models.rollback, RUNS, s.Asked(), **serve)
+    yield _do(
+        "POST", f"{MODELS}/{VERSION}/deactivate", "api_deactivate", models.deactivate, RUNS, s.Done(),
+        query=s.AgentQuery(), body=s.WhyBody(), also=(404, 409),
+    )  # fmt: skip
+    yield _get(f"{V1}/wishes/<int:wish_id>", "api_wish", models.wish, RUNS, s.Wish(), also=(404,))
+    yield _do(
+        "POST", f"{MODELS}/analyze", "api_analyze", models.analyze, RUNS, s.Analysis(), query=s.AnalyzeQuery(),
+        body=s.LogLine(many=True), also=(404, 409, 413, 504), max_bytes=ANALYZE_BYTES,
+    )  # fmt: skip
+    yield _do("POST", f"{MANAGED}/{VERSION}/validate", "api_validate", models.validate, RUNS, s.Validation(), **look)
+    yield _do(
+        "POST", f"{MANAGED}/{VERSION}/validate-compatibility", "api_compatibility", models.compatibility, RUNS,
+        s.Compatibility(), body=s.CompatibilityBody(), **look,
+    )  # fmt: skip
+    report = f"{MANAGED}/{VERSION}/validation-report"
+    yield _get(report, "api_validation_report", models.validation_report, RUNS, s.Validation(), **look)
 
 
-def incidents() -> ResponseReturnValue:
-    """Incidents, newest first."""
-    room = this_room()
-    limit = _limit(100, INCIDENTS_MOST)
-    given = {name: request.args.get(name) or None for name in ("agent", "host", "type", "severity", "state")}
-    found = read.incidents(room.db(), since=_time("since", 0.0), limit=limit + 1, **given) if room.has_state else []  # type: ignore[arg-type]
-    return _json({"incidents": [_plain(row) for row in found[:limit]], "more": len(found) > limit})
+def _does() -> Iterable[Operation]:
+    base, one = f"{MANAGED}/performance", f"{MANAGED}/performance/{VERSION}"
+    yield _get(base, "api_performances", models.performances, DOES, s.Performances())
+    yield _get(one, "api_performance", models.performance_of, DOES, s.Performance(), query=s.AgentQuery(), also=(404,))
+    yield _get(
+        f"{one}/report", "api_performance_report", models.performance_report, DOES, s.PerformanceReport(),
+        query=s.ReportQuery(), also=(404,),
+    )  # fmt: skip
+    yield _do(
+        "POST", f"{one}/check-drift", "api_check_drift", models.check_drift, DOES, s.Drift(), query=s.AgentQuery(),
+        also=(404, 409, 504),
+    )  # fmt: skip
+    yield _do(
+        "DELETE", f"{base}/cleanup", "api_performance_cleanup", models.performance_cleanup, DOES, s.Removed(),
+        query=s.DaysQuery(),
+    )  # fmt: skip
 
 
-def incident(incident_id: int) -> ResponseReturnValue:
-    """One incident with its windows and their log lines."""
-    room = this_room()
-    found = read.incident(room.db(), incident_id) if room.has_state and incident_id < 2**63 else None
-    if found is None:
-        abort(404)
-    windows = [
-        {
-            **verdict.as_json(),
-            "lines": [
-                {"time": iso(line.time), "program": line.program, "message": line.message} for line in verdict.lines
-            ],
-        }
-        for verdict in found.verdicts
-    ]
-    return _json({**_plain(found.incident), "verdicts": windows})
+def _trainer() -> Iterable[Operation]:
+    fetch: dict[str, Any] = {"query": s.WaitQuery(), "body": s.WhyBody(), "also": (202, 404, 409, 502, 504)}
+    history = f"{MANAGED}/transfer-history"
+    yield _get(history, "api_transfers", models.transfers, TRAINER, s.Transfers(), query=s.TransferQuery())
+    yield _do(
+        "DELETE", history, "api_transfers_cleanup", models.transfers_cleanup, TRAINER, s.Removed(), query=s.DaysQuery()
+    )
+    theirs = f"{MANAGED}/training-service"
+    yield _get(
+        f"{theirs}/models",
+        "api_trainer_models",
+        models.trainer_models,
+        TRAINER,
+        s.TrainerModels(),
+        also=(409, 502, 504),
+    )
+    yield _get(
+        f"{theirs}/connection", "api_trainer_connection", models.trainer_connection, TRAINER, s.TrainerConnection(),
+        also=(409,),
+    )  # fmt: skip
+    yield _do(
+        "POST", f"{MANAGED}/import-latest", "api_import_latest", models.import_latest, TRAINER, s.Asked(), **fetch
+    )
+    yield _do(
+        "POST", f"{MANAGED}/import/<path:model_path>", "api_import", models.import_one, TRAINER, s.Asked(), **fetch
+    )
 
 
-def models() -> ResponseReturnValue:
-    """Every bundle that is known here, what serves, and wishes that are still open."""
-    room = this_room()
-    if not room.has_state:
-        return jsonify(models=[], wishes=[])
-    store = room.store()
-    actives = {row.agent: row for row in store.actives()}
-    told = []
-    for row in store.bundles():
-        active = actives.get(row.agent)
-        told.append(
-            {
-                **_plain(row),
-                "model_id": f"{row.agent}_{row.version}",
-                "active": active is not None and active.version == row.version,
-                "previous": active is not None and active.previous == row.version,
-            }
-        )
-    return _json({"models": told, "wishes": [_plain(wish) for wish in store.open_wishes()]})
+def _agents() -> Iterable[Operation]:
+    one, gone = f"{V1}/agents/<agent_id>", {"also": (404,)}
+    yield _get(f"{V1}/agents", "api_agents", agents.agents, AGENTS, s.Agents())
+    yield _get(one, "api_agent", agents.agent, AGENTS, s.Agent(), **gone)
+    yield _do(
+        "POST", f"{one}/set-model", "api_set_model", agents.set_model, AGENTS, s.Asked(), query=s.WaitQuery(),
+        body=s.SetModelBody(), also=(202, 404, 409),
+    )  # fmt: skip
+    yield _do("POST", f"{one}/enable", "api_enable", agents.enable, AGENTS, s.Agent(), **gone)
+    yield _do("POST", f"{one}/disable", "api_disable", agents.disable, AGENTS, s.Agent(), **gone)
+    beside = f"{one}/challenger"
+    yield _get(beside, "api_challenger", agents.challenger, AGENTS, s.Comparison(), **gone)
+    yield _do(
+        "POST", beside, "api_challenger_set", agents.set_challenger, AGENTS, s.Done(), body=s.ChallengerBody(),
+        also=(404, 409), status=202,
+    )  # fmt: skip
+    yield _do("DELETE", beside, "api_challenger_end", agents.end_challenger, AGENTS, s.Done(), **gone)
 
 
-def metrics() -> ResponseReturnValue:
-    """The daemon's metrics (its own file, written each cycle) and this process's, as Prometheus text."""
-    try:
-        text = this_room().metrics_file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        text = ""  # the daemon has not finished a cycle yet; its absence is what an alert rule looks for
-    return Response(text + this_site().meter.text(), mimetype="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _plain(row: Any) -> dict[str, Any]:
-    """A frozen value as JSON-able fields, times as ISO 8601."""
-    return {name: iso(value) if name in TIMES and value else value for name, value in asdict(row).items()}
-
-
-def _json(told: dict[str, Any]) -> Response:
-    """JSON without NaN and Infinity, which no JSON reader has to accept: they become null."""
-    try:
-        text = json.dumps(told, allow_nan=False)
-    except ValueError:
-        text = json.dumps(_finite(told), allow_nan=False)
-    return Response(text, mimetype="application/json")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(own) for key, own in value.items()}
-    return [_finite(own) for own in value] if isinstance(value, Iterable) and not isinstance(value, str) else value
-
-
-def _limit(usual: int, most: int) -> int:
-    text = request.args.get("limit", str(usual))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
-        abort(400, f"limit is a number from 1 to {most:,}.")
-    return int(text)
-
-
-def _time(name: str, usual: float) -> float:
-    """A moment given as ISO 8601 or as seconds since the epoch."""
-    text = request.args.get(name, "").strip()
-    if not text:
-        return usual
-    try:
-        value = float(text)
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(text.replace("Z", "+00:00").replace(" ", "+"))
-        except ValueError:
-            abort(400, f"{name} is a moment such as 2026-03-12T21:05:00Z, or seconds since 1970.")
-        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(value):
-        abort(400, f"{name} is a moment such as 2026-03-12T21:05:00Z, or seconds since 1970.")
-    return value
+OPERATIONS = tuple(
+    operation for part in (_daemon, _found, _said, _runs, _does, _trainer, _agents) for operation in part()
+)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from flask import Flask
 
-from inference.web import api, pages
+from inference.config import Settings
+from inference.web import api, pages, pages_agents, pages_models, pages_performance, pages_said
 from inference.web.room import Room
 from shared.web.app import NavItem, build_app
 
@@ -17,6 +18,8 @@ NAV = (
     NavItem("Overview", "overview", "home"),
     NavItem("Incidents", "incidents", "bell", "incidents"),
     NavItem("Models", "models", "box"),
+    NavItem("Agents", "agents", "eye"),
+    NavItem("Drift", "performance", "wave"),
 )
 
 
@@ -29,6 +32,7 @@ def create_app(
     interval_s: float = 30.0,
     trusted_hosts: Sequence[str] = (),
     place: str | None = None,
+    settings: Settings | None = None,
     now: Callable[[], float] = time.time,
 ) -> Flask:
     """The Pi's pages and API over one state folder; `interval_s` is the daemon's: a late one is not a dead one."""
@@ -50,10 +54,16 @@ def create_app(
         store_dir=store_dir or state_dir / "store",
         interval_s=interval_s,
         now=now,
+        settings=settings or Settings(state_dir=state_dir),
     )
     app.extensions["pipit_room"] = room
     app.extensions["pipit"].badges = room.badges
+    app.extensions["pipit"].more = (("Settings", "settings"), ("Transfers", "transfers"), ("API", "api_guide"))
     app.teardown_appcontext(room.close)
     pages.add_pages(app)
+    pages_said.add_said_pages(app)
+    pages_models.add_model_pages(app)
+    pages_agents.add_agent_pages(app)
+    pages_performance.add_performance_pages(app)
     api.add_api(app)
     return app

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from inference import marks, mutes
 from inference import state_read as read
+from inference.marks import Mark
+from inference.mutes import Mute
 from inference.web import incident_words as say
+from shared.clean import clean
 from shared.values import Verdict
 from shared.web import charts, words
 from shared.web.bundle_words import BundleWords, RuleWords
@@ -41,6 +45,11 @@ class IncidentView:
     helps: tuple[str, ...]
     found: tuple[tuple[str, str], ...]
     together: tuple[say.ListedIncident, ...]
+    mark: Mark | None
+    mark_words: str
+    mutes: tuple[tuple[Mute, str], ...]
+    nearest: str
+    has_telling: bool
 
 
 def view(
@@ -48,6 +57,7 @@ def view(
 ) -> IncidentView:
     """Gather and word it. `link` gives the address of another incident."""
     row, verdicts = detail.incident, detail.verdicts
+    mark = marks.of_incident(db, row.id, now)
     peak = say.peak_of(verdicts)
     lines = say.shown_lines(verdicts)
     moved = tuple(say.moved_rows(peak, known)) if peak else ()
@@ -57,12 +67,12 @@ def view(
         if other.id != row.id and other.started <= row.ended + TOGETHER_S
     ]
     together = tuple(say.listed(other, known, now, link(other.id)) for other in others[:10])
-    rule = known.rules.get(row.type)
+    rule = known.advice(row.type, row.found_by)
     return IncidentView(
         incident=row,
         headline=say.headline(row),
         lead=_lead(row),
-        kind=known.kind(row.type),
+        kind=known.kind(row.type, row.found_by),
         facts=_facts(row, known, [other.host for other in others], verdicts, now),
         moved=moved,
         window=f"{row.host}, window {words.clock(peak.window_start)} to {words.clock(peak.window_end)}" if peak else "",
@@ -73,7 +83,31 @@ def view(
         helps=rule.helps if rule else (),
         found=_found(row, verdicts, rule, known),
         together=together,
+        mark=mark,
+        mark_words=_mark_words(mark, now) if mark else "",
+        mutes=tuple((one, words.moment(one.until, now)) for one in mutes.mutes(db, now) if _covers(one, row)),
+        nearest=_nearest(peak) if peak else "",
+        has_telling=any(line.telling for line in (*lines.first, *lines.rest, *lines.last)),
     )
+
+
+def _mark_words(mark: Mark, now: float) -> str:
+    said = "it was real" if mark.mark == marks.CONFIRMED else "it was a false alarm"
+    return f"{said}, {words.moment(mark.at, now)}; this counts until {words.day(mark.expires)}"
+
+
+def _covers(one: Mute, row: read.IncidentRow) -> bool:
+    return one.agent == row.agent and one.type == row.type and one.host in (None, row.host)
+
+
+def _nearest(peak: Verdict) -> str:
+    """Which normal window of training is the most alike, in words."""
+    near = peak.nearest
+    if not near:
+        return ""
+    whose = "this host" if near.get("host") == "this" else "another host"
+    when = clean(str(near.get("when") or ""), 60)
+    return f"The most alike among training's windows is one of {whose}{f', {when}' if when else ''}."
 
 
 def _lead(row: read.IncidentRow) -> str:

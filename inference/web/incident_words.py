@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inference.state_read import IncidentRow
@@ -38,6 +38,8 @@ class ListedIncident:
     when: str
     lasted: str
     day: str
+    mark: str = ""  # "false", "confirmed" or nothing
+    muted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class MovedRow:
     high: str
     times: str
     part: str
+    near: str  # the nearest normal window's figure; empty where none is kept
     span: str
     share: str
 
@@ -91,7 +94,7 @@ def listed(incident: IncidentRow, known: BundleWords, now: float, href: str) -> 
         id=incident.id,
         href=href,
         words=headline(incident),
-        kind=known.kind(incident.type),
+        kind=known.kind(incident.type, incident.found_by),
         severity=incident.severity,
         state=incident.state,
         host=incident.host,
@@ -101,6 +104,8 @@ def listed(incident: IncidentRow, known: BundleWords, now: float, href: str) -> 
         when=f"began {words.ago(incident.started, now)}" if recent else words.moment(incident.started, now),
         lasted=f"lasted {words.lasted(span)}",
         day=words.date_of(incident.started),
+        mark=incident.mark or "",
+        muted=incident.muted,
     )
 
 
@@ -114,14 +119,23 @@ def moved_rows(verdict: Verdict, known: BundleWords) -> list[MovedRow]:
     ranked = sorted(verdict.explanation, key=lambda moved: -moved.contribution)
     outside = [moved for moved in ranked if moved.value is not None and _is_outside(moved)]
     total = sum(moved.contribution for moved in ranked if moved.contribution > 0)
-    normal = known.normal.get(verdict.role, {})
+    normal, near = known.normal.get(verdict.role, {}), near_values(verdict)
     return [
-        _moved_row(moved, known, total, normal[moved.feature][1] if moved.feature in normal else None)
+        _moved_row(moved, known, total, normal[moved.feature][1] if moved.feature in normal else None, near)
         for moved in (outside or ranked)[:FEATURES_SHOWN]
     ]
 
 
-def _moved_row(moved: Moved, known: BundleWords, total: float, middle: float | None) -> MovedRow:
+def near_values(verdict: Verdict) -> Mapping[str, object]:
+    """The figures of the nearest normal window, by feature."""
+    values = (verdict.nearest or {}).get("features")
+    return values if isinstance(values, Mapping) else {}
+
+
+def _moved_row(
+    moved: Moved, known: BundleWords, total: float, middle: float | None, near: Mapping[str, object]
+) -> MovedRow:
+    figure = near.get(moved.feature)
     title, unit = known.feature(moved.feature)
     part = max(0.0, moved.contribution) / total if total > 0 else 0.0
     low, high = moved.normal_low, moved.normal_high
@@ -135,6 +149,7 @@ def _moved_row(moved: Moved, known: BundleWords, total: float, middle: float | N
         high=words.amount(high),
         times=_times(moved),
         part=words.percent(part),
+        near=words.amount(float(figure)) if isinstance(figure, int | float) else "",
         span=charts.span(moved.value or 0.0, low or 0.0, high or 0.0, middle) if drawn else "",
         share=charts.share(part),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inference import bundle_store as store_of
+from inference import switches, validator
 from inference.bundle_store import ActiveRow, BundleRow, BundleStore, TransferRow, WishRow
 from shared.web import words
 from shared.web.bundle_words import BundleWords
@@ -41,6 +42,8 @@ class ModelRow:
     is_active: bool
     refused: str
     verb: str
+    is_challenger: bool = False
+    checks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,12 @@ def view(store: BundleStore, known: Words, now: float) -> ModelsView:
     refused = [row for row in bundles if row.state in (store_of.REFUSED, store_of.BAD, store_of.RETURNED)]
     recent = [row for row in refused if now - row.updated < REFUSED_NOTE_S]
     transfers = store.transfers(limit=1000)
+    beside = {agent: row.version for agent, row in switches.challengers(store.db).items()}
+    checks = _checks(store, now)
     return ModelsView(
         headline=_headline(actives, bundles),
         lead=_lead(bundles, recent, agents),
-        cards=tuple(_card(agent, bundles, actives.get(agent), known, now) for agent in agents),
+        cards=tuple(_card(agent, bundles, actives.get(agent), known, now, beside, checks) for agent in agents),
         refused=tuple((row, words.moment(row.updated, now)) for row in recent),
         wishes=tuple((wish, words.moment(wish.at, now)) for wish in store.open_wishes()),
         transfers=tuple(
@@ -123,9 +128,20 @@ def change(store: BundleStore, known: Words, agent: str, version: str, now: floa
         action="rollback" if back else "activate",
         verb="Roll back to" if back else "Activate",
         now_version=active.version if active else "nothing",
-        facts=_differences(current, then, active.version if active else "", version, now),
+        facts=differences(current, then, active.version if active else "", version, now),
         refused=refused,
     )
+
+
+def _checks(store: BundleStore, now: float) -> dict[tuple[str, str], str]:
+    """What the newest validation of each version said."""
+    found = {}
+    for row in store.bundles():
+        seen = validator.newest(store.db, row.agent, row.version)
+        if seen is not None:
+            said = {"good": "all checks passed", "odd": "checks passed, look", "wrong": "a check failed"}[seen.state]
+            found[row.agent, row.version] = f"{said}, {words.moment(seen.at, now)}"
+    return found
 
 
 def _headline(actives: Mapping[str, ActiveRow], bundles: list[BundleRow]) -> str:
@@ -147,7 +163,10 @@ def _lead(bundles: list[BundleRow], recent: list[BundleRow], agents: list[str]) 
     return f"{said}. Whatever arrives is checked here before it may serve."
 
 
-def _card(agent: str, bundles: list[BundleRow], active: ActiveRow | None, known: Words, now: float) -> AgentCard:
+def _card(
+    agent: str, bundles: list[BundleRow], active: ActiveRow | None, known: Words, now: float,
+    challengers: Mapping[str, str], checks: Mapping[tuple[str, str], str],
+) -> AgentCard:  # fmt: skip
     own = [row for row in bundles if row.agent == agent]
     rank = {active.version: 0, active.previous: 1} if active else {}
     own.sort(key=lambda row: (rank.get(row.version, 2), -row.serial))
@@ -156,11 +175,18 @@ def _card(agent: str, bundles: list[BundleRow], active: ActiveRow | None, known:
         anomalous = words.counted(active.anomalies, "anomalous one", "anomalous ones")
         scored, errors = words.counted(active.windows, "window"), words.counted(active.errors, "error")
         promise = f"{scored} scored since it serves, {anomalous}, {errors}"
-    rows = tuple(_row(row, active, known(agent, row.version), now) for row in own)
+    beside = challengers.get(agent)
+    rows = tuple(
+        replace(
+            listed_row(row, active, known(agent, row.version), now), is_challenger=row.version == beside,
+            checks=checks.get((agent, row.version), ""),
+        )
+        for row in own
+    )  # fmt: skip
     return AgentCard(agent, known(agent, None).title, rows, promise)
 
 
-def _row(row: BundleRow, active: ActiveRow | None, own: BundleWords, now: float) -> ModelRow:
+def listed_row(row: BundleRow, active: ActiveRow | None, own: BundleWords, now: float) -> ModelRow:
     is_active = active is not None and active.version == row.version
     is_previous = active is not None and active.previous == row.version
     state, note = STATES.get(row.state, (row.state, "", "s-off")), f"since {words.moment(row.updated, now)}"
@@ -200,7 +226,7 @@ def _windows(own: BundleWords) -> str:
     return words.counted(count, "window") if isinstance(count, int) else ""
 
 
-def _differences(
+def differences(
     current: BundleWords, then: BundleWords, now_version: str, version: str, now: float
 ) -> tuple[tuple[str, str, str], ...]:
     """Property, now, then: only what both can say."""

@@ -8,9 +8,11 @@ from flask import Flask, abort, redirect, render_template, request, session, url
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
+from inference import mutes
 from inference import state_read as read
 from inference.web import incident_page, model_words, overview
 from inference.web.incident_words import ListedIncident, listed
+from inference.web.pages_models import comparisons
 from inference.web.room import Health, Room, this_room
 from shared import layout
 from shared.clean import clean
@@ -22,6 +24,7 @@ OPEN_SHOWN = 5
 LIST_FILLED = 3  # with fewer open ones the list goes on with those that ended last
 PAGE_ROWS = 50
 STATES = ("open", "ended")
+MARKED = ("false", "confirmed", "none")
 
 
 def add_pages(app: Flask) -> None:
@@ -111,14 +114,17 @@ def incidents_page() -> ResponseReturnValue:
     room = this_room()
     if not room.has_state:
         return redirect(url_for("overview"), 303)
-    chosen = {name: request.args.get(name, "")[:200] for name in ("state", "severity", "type", "host", "since")}
+    chosen = {
+        name: request.args.get(name, "")[:200] for name in ("state", "severity", "type", "host", "since", "marked")
+    }
     since = _since(chosen["since"])
-    if chosen["state"] not in ("", *STATES) or chosen["severity"] not in ("", *words.SEVERITIES) or since is None:
+    known = chosen["state"] in ("", *STATES) and chosen["marked"] in ("", *MARKED)
+    if not known or chosen["severity"] not in ("", *words.SEVERITIES) or since is None:
         abort(400, "The filter has a value that does not exist.")
     db, now = room.db(), room.now()
     page = max(1, request.args.get("page", 1, type=int))
-    filters = {name: chosen[name] or None for name in ("state", "severity", "type", "host")}
-    found = read.incidents(db, since=since, limit=PAGE_ROWS + 1, offset=(page - 1) * PAGE_ROWS, **filters)  # type: ignore[arg-type]
+    filters = {name: chosen[name] or None for name in ("state", "severity", "type", "host", "marked")}
+    found = read.incidents(db, since=since, now=now, limit=PAGE_ROWS + 1, offset=(page - 1) * PAGE_ROWS, **filters)  # type: ignore[arg-type]
     rows = _listed(room, found[:PAGE_ROWS], now)
     days = [(_day_words(day, now), list(group)) for day, group in groupby(rows, key=lambda row: row.day)]
     counts = {state: read.count_incidents(db, since=since, state=state or None) for state in ("", *STATES)}
@@ -134,14 +140,15 @@ def incidents_page() -> ResponseReturnValue:
         more=len(found) > PAGE_ROWS,
         kinds=_kinds(room),
         hosts=[h.host for h in read.hosts(db, since=now)],
-        filtered=any(chosen[name] for name in ("severity", "type", "host", "since")),
+        filtered=any(chosen[name] for name in ("severity", "type", "host", "since", "marked")),
+        muted=[(one, _kind(room, one.agent, one.type), words.moment(one.until, now)) for one in mutes.mutes(db, now)],
     )
 
 
 def incident(incident_id: int) -> ResponseReturnValue:
     """One incident with its evidence."""
     room = this_room()
-    detail = read.incident(room.db(), incident_id) if room.has_state and incident_id < 2**63 else None
+    detail = read.incident(room.db(), incident_id, room.now()) if room.has_state and incident_id < 2**63 else None
     if detail is None:
         abort(404)
     version = detail.verdicts[-1].model_version if detail.verdicts else None
@@ -157,7 +164,8 @@ def models_page() -> ResponseReturnValue:
     room = this_room()
     store = room.store() if room.has_state else None
     view = model_words.view(store, room.words, room.now()) if store else model_words.NOTHING
-    return render_template("models.html", at="Models", live=LIVE_S, view=view)
+    beside = comparisons(room) if store else []
+    return render_template("models.html", at="Models", live=LIVE_S, view=view, beside=beside)
 
 
 def activate_page(agent: str, version: str) -> ResponseReturnValue:
@@ -193,6 +201,10 @@ def _kinds(room: Room) -> dict[str, str]:
     """The kinds that incidents here have, with their titles, for the filter."""
     rows = room.db().execute("SELECT DISTINCT agent, type FROM incidents ORDER BY type LIMIT 100").fetchall()
     return {row["type"]: room.words(row["agent"]).kind(row["type"]) for row in rows}
+
+
+def _kind(room: Room, agent: str, type_: str) -> str:
+    return room.words(agent).kind(type_)
 
 
 def _since(text: str) -> float | None:

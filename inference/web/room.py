@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -13,14 +15,19 @@ from flask import current_app, g
 
 from inference import state
 from inference import state_read as read
-from inference.bundle_store import PROBATION, ActiveRow, BundleStore
-from shared.errors import StoreError
+from inference.bundle_store import PROBATION, ActiveRow, BundleRow, BundleStore
+from inference.config import Settings
+from inference.performance_report import PerformanceLimits
+from shared import layout
+from shared.errors import RequestError, StoreError
 from shared.web.bundle_words import NO_WORDS, BundleWords, words_of
 
 logger = logging.getLogger(__name__)
 
 Health = Literal["never", "stopped", "dead", "failing", "no-database", "no-model", "well"]
 MISSED_INTERVALS = 3
+HEARING = ("well", "failing", "no-database", "no-model")  # the daemon runs, so it takes wishes up
+LOOK_S = 0.1
 PATIENCE_S = 60.0  # a cycle over a backlog may take longer than an interval
 
 
@@ -33,6 +40,7 @@ class Room:
     store_dir: Path
     interval_s: float
     now: Callable[[], float]
+    settings: Settings
 
     def db(self) -> sqlite3.Connection:
         """The request's read-only connection. Raises StoreError where the daemon has never run."""
@@ -90,20 +98,73 @@ class Room:
     def badges(self) -> Mapping[str, int]:
         """Counts for the bar."""
         try:
-            return {"incidents": read.count_incidents(self.db(), state="open")} if self.has_state else {}
+            return {"incidents": read.count_incidents(self.db(), state="open", muted=False)} if self.has_state else {}
         except (StoreError, sqlite3.Error):
             logger.warning("badges not counted state=%s", self.state_file)
             return {}
 
-    def wish(self, agent: str, action: str, version: str, by: str) -> int:
-        """Ask the daemon to change what serves: the only thing that a page writes."""
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A connection for the few things that pages write: wishes, switches, marks, mutes, budgets, measurements.
+
+        Raises:
+            StoreError: the daemon has never run, or the file cannot be written.
+        """
+        if not self.has_state:
+            raise StoreError("write state: the daemon has not run on this machine yet; start `pipit-inference run`")
         db = state.connect(self.state_file)
         try:
-            return BundleStore(db, self.store_dir).wish(agent, action, version, by, self.now())
+            yield db
         except sqlite3.Error as error:
-            raise StoreError(f"note a wish: {self.state_file}: {error}; check free space and permissions") from error
+            raise StoreError(f"write state: {self.state_file}: {error}; check free space and permissions") from error
         finally:
             db.close()
+
+    def wish(self, agent: str, action: str, version: str, by: str) -> int:
+        """Ask the daemon to change what serves."""
+        with self.write() as db:
+            return BundleStore(db, self.store_dir).wish(agent, action, version, by, self.now())
+
+    def outcome_of(self, wish: int, wait_s: float) -> str | None:
+        """What came of a wish; waits for the daemon's answer where it is running, at most `wait_s`."""
+        deadline = time.monotonic() + (wait_s if self.health(self.status()) in HEARING else 0.0)
+        while True:
+            db = read.connect_read(self.state_file)
+            try:
+                outcome = BundleStore(db, self.store_dir).wish_outcome(wish)
+            finally:
+                db.close()
+            if outcome is not None or time.monotonic() >= deadline:
+                return outcome
+            time.sleep(LOOK_S)
+
+    def find(self, reference: str, agent: str | None = None) -> BundleRow:
+        """The version that somebody means by a bare version, `<agent>_<version>` or `<agent>/<version>`.
+
+        Raises:
+            RequestError: it is not known here, or not unique.
+        """
+        rows = self.store().bundles() if self.has_state else []
+        found = [
+            row
+            for row in rows
+            if agent in (None, row.agent)
+            and reference in (row.version, layout.model_id(row.agent, row.version), f"{row.agent}/{row.version}")
+        ]
+        if len(found) > 1:
+            names = ", ".join(layout.model_id(row.agent, row.version) for row in found)
+            raise RequestError(f"version {reference} is not unique: {names}; name one of these")
+        if not found:
+            raise RequestError(f"model {reference[:100]!r} is not known on this machine", missing=True)
+        return found[0]
+
+    @property
+    def limits(self) -> PerformanceLimits:
+        """From what on performance is warned about."""
+        own = self.settings
+        return PerformanceLimits(
+            own.anomaly_rate_limit, own.latency_limit_ms, own.memory_limit_mb, own.false_alarm_limit, self.interval_s
+        )
 
 
 def this_room() -> Room:

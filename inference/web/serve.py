@@ -25,4 +25,5 @@ def serve(settings: Settings) -> None:
         store_dir=settings.state_folder / "store",
         interval_s=settings.interval_s,
         trusted_hosts=settings.trusted_hosts,
+        settings=settings,
     )

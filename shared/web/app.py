@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 SESSION_S = 8 * 3600
 BODY_BYTES = 64 * 1024  # a form is small; a route that takes files widens its own request
-FOOT = (("settings", "Settings"), ("api_guide", "API"))  # pages that a site may have, named under every page
 SiteName = Literal["pi", "trainer"]
 
 
@@ -161,7 +160,6 @@ def _add_template_helpers(app: Flask, site: Site) -> None:
             "place": site.place,
             "home": site.home,
             "nav": site.nav if g.get("signed_in") else (),
-            "foot": [(name, said) for name, said in FOOT if name in app.view_functions],
             "more_pages": site.more if g.get("signed_in") else (),
             "badges": site.badges() if g.get("signed_in") else {},
             "theme": theme if theme in ("light", "dark") else "",

@@ -41,6 +41,7 @@ class BundleWords:
     description: str = ""
     features: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # name → (title, unit)
     rules: Mapping[str, RuleWords] = field(default_factory=dict)
+    silence: RuleWords | None = None  # a silence has its own words, whatever rule has its kind
     normal: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(
         default_factory=dict
     )  # low, middle, high by role
@@ -82,8 +83,14 @@ class BundleWords:
             return base.replace("_", " "), "s"
         return name.replace("_", " "), ""
 
-    def kind(self, type_: str | None) -> str:
+    def advice(self, type_: str | None, found_by: str = "") -> RuleWords | None:
+        """Title and helps of an incident: a silence's own, else those of the first rule of its kind."""
+        return self.silence if found_by == "silence" and self.silence else self.rules.get(type_ or "")
+
+    def kind(self, type_: str | None, found_by: str = "") -> str:
         """A kind of anomaly as people call it."""
+        if found_by == "silence" and self.silence:
+            return self.silence.title
         if type_ is not None and type_ in self.rules:
             return self.rules[type_].title
         return (type_ or "unusual").replace("_", " ").capitalize()
@@ -116,6 +123,7 @@ def _read(folder: Path, _changed: int) -> BundleWords:
             for entry in _mappings(agent.get("features"))
         },
         rules=_rules(agent),
+        silence=_silence(agent),
         normal={
             str(role): {str(name): triple for name, own in _mapping(names).items() if (triple := _triple(own))}
             for role, names in _mapping(reference.get("normal")).items()
@@ -132,12 +140,18 @@ def _rules(agent: Mapping[str, Any]) -> dict[str, RuleWords]:
         kind = str(entry.get("type") or entry.get("id"))  # several rules may name one kind: the first one's words stand
         title, description = str(entry.get("title") or kind), str(entry.get("description") or "")
         found.setdefault(kind, RuleWords(title, description, _texts(entry.get("helps"))))
-    silence = agent.get("silence")
-    if isinstance(silence, dict) and silence.get("type"):
-        kind = str(silence["type"])
-        title = str(silence.get("title") or "Silence")
-        found.setdefault(kind, RuleWords(title, str(silence.get("description") or ""), _texts(silence.get("helps"))))
+    silence = _silence(agent)
+    if silence is not None:
+        found.setdefault(str(agent["silence"]["type"]), silence)
     return found
+
+
+def _silence(agent: Mapping[str, Any]) -> RuleWords | None:
+    """The words of the agent's silences."""
+    own = agent.get("silence")
+    if not isinstance(own, dict) or not own.get("type"):
+        return None
+    return RuleWords(str(own.get("title") or "Silence"), str(own.get("description") or ""), _texts(own.get("helps")))
 
 
 def _alert_line(metadata: Mapping[str, Any], reference: Mapping[str, Any]) -> float | None:

@@ -1,0 +1,286 @@
+"""The page of drift and performance as values: the finding, the facts, each feature's drift, time and memory."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from inference import drifting, performance
+from inference import state_read as read
+from inference.drifting import DriftReport, FeatureDrift
+from inference.performance_report import PerformanceLimits, Summary, summary
+from shared.web import charts, curves, words
+from shared.web.bundle_words import BundleWords
+from shared.web.fact import Fact
+
+DAYS = 7
+HOST_DAYS = 14
+HOURS = DAYS * 24
+WORDS = {
+    "steady": ("steady", "ok", "s-ok"),
+    "watch": ("watch", "mid", "s-mid"),
+    "drifted": ("drifted", "high", "s-high"),
+    "unknown": ("too few windows", "", "s-off"),
+}
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRow:
+    """One feature of one role as a row; `bar` is finished SVG."""
+
+    title: str
+    role: str
+    psi: str
+    ks: str
+    then: str
+    now: str
+    word: tuple[str, str, str]
+    bar: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class HostDays:
+    """A host's anomalous windows day by day."""
+
+    host: str
+    count: int
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceView:
+    """The page for one version."""
+
+    agent: str
+    version: str
+    is_active: bool
+    headline: str
+    lead: str
+    facts: tuple[Fact, ...]
+    summary: Summary
+    drift: DriftReport | None
+    first: tuple[DriftRow, ...]
+    rest: tuple[DriftRow, ...]
+    scores: tuple[tuple[str, Markup], ...]
+    cycles: Markup
+    memory: Markup
+    hosts: tuple[HostDays, ...]
+    measured: str
+
+
+def view(
+    db: sqlite3.Connection,
+    agent: str,
+    version: str,
+    is_active: bool,
+    known: BundleWords,
+    limits: PerformanceLimits,
+    now: float,
+) -> PerformanceView:
+    """Gather and word it."""
+    told, found = summary(db, agent, version, limits, now), drifting.newest(db, agent, version)
+    rows = [_row(one, known, found) for one in found.features] if found else []
+    top = next((n for n, row in enumerate(rows) if n >= SHOWN or (n >= 5 and row.word[0] == "steady")), len(rows))
+    return PerformanceView(
+        agent=agent, version=version, is_active=is_active, headline=_headline(found, told), lead=_lead(found, now),
+        facts=tuple(_facts(told, found, limits, now)), summary=told, drift=found, first=tuple(rows[:top]),
+        rest=tuple(rows[top:]), scores=_scores(found), cycles=_cycles(db, now), memory=_memory(db, limits, now),
+        hosts=tuple(_hosts(db, agent, now)), measured=words.ago(found.at, now) if found else "",
+    )  # fmt: skip
+
+
+def _headline(found: DriftReport | None, told: Summary) -> str:
+    if found is None:
+        return "Drift has not been measured yet."
+    if found.word == "unknown":
+        return "There are too few windows yet to speak of drift."
+    drifted, watched = _count(found, "drifted"), _count(found, "watch")
+    if drifted:
+        return f"The log has moved away from what the model learnt: {words.counted(drifted, 'measure')} drifted."
+    if watched:
+        return f"The log still looks like what the model learnt. {words.sentence(words.counted(watched, 'measure'))} to watch."
+    warned = " One thing is over its limit." if told.warnings else ""
+    return f"The log looks like what the model learnt.{warned}"
+
+
+def _count(found: DriftReport, word: str) -> int:
+    return sum(one.word == word for one in (*found.features, *found.scores))
+
+
+def _lead(found: DriftReport | None, now: float) -> str:
+    if found is None:
+        return "It is measured every hour once windows are judged, or at once with the button below."
+    days = (found.at - found.since) / words.DAY_S
+    span = f"{days:.0f} days" if days >= 1.5 else f"{days * 24:.0f} hours"
+    return (
+        f"Compared: the {found.windows:,} normal windows of {span} up to {words.moment(found.at, now)}, and training's."
+    )
+
+
+def _facts(told: Summary, found: DriftReport | None, limits: PerformanceLimits, now: float) -> list[Fact]:
+    rate = told.anomaly_rate_24h if told.anomaly_rate_24h is not None else told.anomaly_rate
+    return [
+        _features_fact(found),
+        _scores_fact(found),
+        Fact(
+            "Data quality", f"{found.known:.1%} known" if found and found.known is not None else "not measured",
+            f"{found.known_then:.1%} in training" if found and found.known_then is not None else "lines a pattern knows",
+        ),
+        Fact(
+            "Anomalous windows", f"{rate:.2%}" if rate is not None else "none judged",
+            f"of {told.windows_24h or told.windows:,}, limit {limits.anomaly_rate:.0%}",
+            "mid" if rate is not None and rate > limits.anomaly_rate else "",
+        ),
+        Fact(
+            "Time for a window", f"{told.inference_ms:.2f} ms" if told.inference_ms is not None else "none judged",
+            f"limit {limits.latency_ms:g} ms",
+            "mid" if told.inference_ms is not None and told.inference_ms > limits.latency_ms else "",
+        ),
+        Fact(
+            "Memory", f"{told.memory_mb:.0f} MB" if told.memory_mb is not None else "not measured",
+            f"limit {limits.memory_mb:g} MB; {told.cpu_share:.2%} of a core" if told.cpu_share is not None else "",
+            "mid" if told.memory_mb is not None and told.memory_mb > limits.memory_mb else "",
+        ),
+        Fact(
+            "False alarms", f"{told.marked_false} of {told.marked}" if told.marked else "none marked",
+            f"by your marks; {words.figure(told.incidents, 'incident')} in 7 days",
+        ),
+    ]  # fmt: skip
+
+
+def _features_fact(found: DriftReport | None) -> Fact:
+    spoken = [one for one in found.features if one.word != "unknown"] if found else []
+    if found is None or not spoken:
+        return Fact(
+            "Features", "too few windows" if found else "not measured", f"from {found.least} on" if found else ""
+        )
+    steady = sum(one.word == "steady" for one in spoken)
+    watched, drifted = (sum(one.word == word for one in spoken) for word in ("watch", "drifted"))
+    sign = "high" if drifted else "mid" if watched else "ok"
+    return Fact("Features", f"{steady} of {len(spoken)} steady", f"{watched} to watch, {drifted} drifted", sign)
+
+
+def _scores_fact(found: DriftReport | None) -> Fact:
+    if found is None or found.score is None:
+        return Fact("Scores", "too few windows" if found else "not measured", "")
+    word = "drifted" if found.score >= found.drifted else "watch" if found.score >= found.watch else "steady"
+    sign = {"drifted": "high", "watch": "mid", "steady": "ok"}[word]
+    return Fact("Scores", words.sentence(word), f"drift {found.score:.2f}, limit {found.drifted:g}", sign)
+
+
+def _row(one: FeatureDrift, known: BundleWords, found: DriftReport | None) -> DriftRow:
+    assert found is not None
+    title, unit = known.feature(one.name)
+    return DriftRow(
+        title=words.sentence(title), role=one.role, psi="–" if one.psi is None else f"{one.psi:.2f}",
+        ks="–" if one.ks is None else f"{one.ks:.2f}", then=_span(one.then, unit), now=_span(one.now, unit),
+        word=WORDS[one.word],
+        bar=Markup(curves.drift(one.psi or 0.0, found.watch, found.drifted)),  # noqa: S704  made here
+    )  # fmt: skip
+
+
+def _span(figures: tuple[float, float] | None, unit: str) -> str:
+    if figures is None:
+        return "none"
+    low, high = (words.amount(value) for value in figures)
+    return low if low == high else f"{low} to {high}"
+
+
+def _scores(found: DriftReport | None) -> tuple[tuple[str, Markup], ...]:
+    """For each role the scores' quantiles now beside those of training; higher is stranger."""
+    charts_of = []
+    for role, then, now in found.curves if found else ():
+        top = 1.1 * max([*then, *now])
+        floor = 0.9 * min([*then, *now])
+        shown = [
+            curves.Curve(cls, [value - floor for value in values]) for cls, values in (("l-oth", then), ("l-acc", now))
+        ]
+        marks = [(part * (top - floor), f"{floor + part * (top - floor):.2f}") for part in (0.0, 0.5)]
+        svg = curves.lines(
+            f"scores-{role}", shown, top=top - floor, marks=marks,
+            ticks=[charts.Tick(0, "most usual"), charts.Tick(10, "middle"), charts.Tick(20, "strangest")],
+            title=f"Scores of {role} now and in training",
+            desc=f"The middle is {now[10]:.3f}, in training {then[10]:.3f}; the highest {now[-1]:.3f} and {then[-1]:.3f}.",
+        )  # fmt: skip
+        charts_of.append((role, Markup(svg)))  # noqa: S704  curves escape their texts
+    return tuple(charts_of)
+
+
+def _slots(hours: Sequence[tuple[float, float | None]], now: float) -> list[float | None]:
+    """Values by the hour of the last days."""
+    end = math.floor(now / 3600) * 3600
+    values: list[float | None] = [None] * HOURS
+    for slot, value in hours:
+        at = HOURS - 1 - round((end - slot) / 3600)
+        if 0 <= at < HOURS:
+            values[at] = value
+    return values
+
+
+def _hour_ticks(now: float) -> list[charts.Tick]:
+    begin = now - HOURS * 3600
+    ticks = [charts.Tick(0, words.day(begin).rsplit(" ", 1)[0])]
+    ticks += [
+        charts.Tick(24 * n, words.day(begin + 86400 * n).split(" ")[0], wide_only=bool(n % 2)) for n in (2, 3, 4, 5)
+    ]
+    return [*ticks, charts.Tick(HOURS - 1, "now")]
+
+
+def _cycles(db: sqlite3.Connection, now: float) -> Markup:
+    hours = performance.machine_hours(db, now - HOURS * 3600)
+    if not hours:
+        return Markup("")
+    mean = _slots([(h.slot, 1000 * h.seconds / h.cycles if h.cycles else None) for h in hours], now)
+    slow = _slots([(h.slot, 1000 * h.slowest_s) for h in hours], now)
+    known = sorted(value for value in slow if value is not None)
+    top = 1.2 * max(1.0, known[int(0.95 * (len(known) - 1))], max(value for value in mean if value is not None))
+    svg = curves.lines(
+        "cycles", [curves.Curve("l-soft", slow), curves.Curve("l-acc", mean)], top=top,
+        marks=[(top / 2, f"{top / 2:.0f} ms"), (0, "0")], ticks=_hour_ticks(now), title="Time for one cycle, 7 days",
+        desc=f"The mean of an hour is at most {max(v for v in mean if v is not None):.0f} ms.",
+    )  # fmt: skip
+    return Markup(svg)  # noqa: S704  curves escape their texts
+
+
+def _memory(db: sqlite3.Connection, limits: PerformanceLimits, now: float) -> Markup:
+    hours = performance.machine_hours(db, now - HOURS * 3600)
+    if not hours:
+        return Markup("")
+    values = _slots([(h.slot, h.memory_mb) for h in hours], now)
+    most = max(value for value in values if value is not None)
+    top = max(most * 1.3, limits.memory_mb * 1.05 if most > limits.memory_mb / 2 else most * 1.3)
+    svg = curves.lines(
+        "memory", [curves.Curve("l-acc", values)], top=top, marks=[(top / 2, f"{top / 2:.0f} MB"), (0, "0")],
+        ticks=_hour_ticks(now), limit=curves.Limit(limits.memory_mb, f"limit {limits.memory_mb:g} MB"),
+        title="Memory of the daemon, 7 days", desc=f"At most {most:.0f} MB were resident.",
+    )  # fmt: skip
+    return Markup(svg)  # noqa: S704  curves escape their texts
+
+
+def _hosts(db: sqlite3.Connection, agent: str, now: float) -> list[HostDays]:
+    """Anomalous windows a day of each host, loud hosts first, on one scale."""
+    begin = (now // words.DAY_S - HOST_DAYS + 1) * words.DAY_S
+    counts: dict[str, list[int]] = {
+        row.host: [0] * HOST_DAYS for row in read.hosts(db, since=now) if row.agent == agent
+    }
+    query = (
+        "SELECT host, CAST((window_end - ?) / 86400 AS INTEGER), count(*) FROM verdicts"
+        " WHERE is_anomaly = 1 AND incident_id IS NOT NULL AND agent = ? AND window_end >= ? GROUP BY 1, 2"
+    )
+    for host, day, count in db.execute(query, (begin, agent, begin)):
+        if 0 <= day < HOST_DAYS:
+            counts.setdefault(host, [0] * HOST_DAYS)[day] = count
+    top = max((count for days in counts.values() for count in days), default=0)
+    found = [
+        HostDays(
+            host, sum(days),
+            Markup(curves.spark(days, top, f"{host}: {sum(days)} in {HOST_DAYS} days", [n for n, c in enumerate(days) if c])),  # noqa: S704
+        )
+        for host, days in counts.items()
+    ]  # fmt: skip
+    return sorted(found, key=lambda each: (-each.count, each.host))
