@@ -58,6 +58,7 @@ def create_app(
         trusted_hosts=trusted_hosts,
         now=now,
     )
+    app.extensions["pipit"].more = (("Settings", "settings"), ("API", "api_guide"))
     room = Room(known, now, wake)
     app.extensions["pipit_room"] = room
     for part in (pages, train_page, job_pages, fleet_pages, history_page, settings_page):
