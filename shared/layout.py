@@ -27,10 +27,11 @@ ACTIVE = "active"
 INCOMING = "incoming"
 RECEIPTS = "receipts"
 LATEST = "latest"
+ARCHIVE = "archive"  # of a trainer's models folder: old versions, compressed
 
 _VERSION = re.compile(r"([0-9]{8}_[0-9]{6})(?:-r([0-9]{1,4}))?")
 _AGENT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_RESERVED = {INCOMING, RECEIPTS, ACTIVE, LATEST}
+_RESERVED = {INCOMING, RECEIPTS, ACTIVE, LATEST, ARCHIVE}
 
 
 def is_version(text: str) -> bool:

@@ -98,17 +98,17 @@ def gate_of(metadata: Mapping[str, Any], kept: Mapping[str, Sequence[Any]]) -> M
 
 
 def held(models: Path, state_dir: Path) -> set[str]:
-    """Ids of versions that must stay: active here, serving at a target, or perhaps serving there."""
+    """Ids of versions that must stay: active here; serving, perhaps serving, or the former one at a target."""
     ids = {layout.model_id(a, v) for a in layout.agents_in(models) if (v := layout.active_version(models, a))}
-    settled: set[tuple[str, str]] = set()
+    served: dict[tuple[str, str], set[str]] = {}
     for transfer in history.transfers(state_dir, limit=100_000):  # newest first
-        place = (transfer.target, transfer.agent)
-        if place in settled:
+        there = served.setdefault((transfer.target, transfer.agent), set())
+        if len(there) == 2:  # what serves and what it would go back to
             continue
         if transfer.state in SERVES or transfer.state in OPEN:
             ids.add(layout.model_id(transfer.agent, transfer.version))
         if transfer.state in SERVES:
-            settled.add(place)
+            there.add(transfer.version)
     return ids
 
 

@@ -12,7 +12,7 @@ import click
 from shared import layout
 from shared.clean import clean
 from shared.errors import ConfigError
-from trainer import catalogue, history, registry
+from trainer import archive, catalogue, history, registry
 from trainer.cli_registry import state_of
 from trainer.config import Settings
 from trainer.versions import bundled_model, shown_difference
@@ -139,11 +139,18 @@ def models_note(settings: Settings, version: str, text: str, agent: str | None) 
 @click.option("--keep", default=5, show_default=True, type=click.IntRange(0), help="Versions of each agent that stay.")
 @click.option("--older-than-days", type=click.FloatRange(0), help="Remove only versions older than this.")
 @click.option("--agent", help="Only this agent's.")
+@click.option("--archive", "pack", is_flag=True, help="Compress them into the models folder's archive instead.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--json", "as_json", is_flag=True, help="Print the removed versions as JSON.")
 @click.pass_obj
 def models_prune(
-    settings: Settings, keep: int, older_than_days: float | None, agent: str | None, dry_run: bool, as_json: bool
+    settings: Settings,
+    keep: int,
+    older_than_days: float | None,
+    agent: str | None,
+    pack: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Remove old versions; never one that is active here, or serves or may serve at a target."""
     now, state = time.time(), state_of(settings)
@@ -152,10 +159,24 @@ def models_prune(
     if dry_run:
         gone = registry.prunable(settings.models_dir, keep, agent=agent, before=before, held=held)
     else:
-        gone = registry.prune(settings.models_dir, keep, agent=agent, before=before, held=held)
+        prune = archive.pack_old if pack else registry.prune
+        gone = prune(settings.models_dir, keep, agent=agent, before=before, held=held)
         catalogue.refresh_or_warn(settings.models_dir, state, now)
     if as_json:
         click.echo(json.dumps(gone))
         return
     for model_id in gone:
-        click.echo(f"{'would remove' if dry_run else 'removed'} {model_id}")
+        click.echo(f"{'would remove' if dry_run else 'archived' if pack else 'removed'} {model_id}")
+
+
+@models.command("restore")
+@click.argument("model_id", required=False)
+@click.pass_obj
+def models_restore(settings: Settings, model_id: str | None) -> None:
+    """Bring MODEL_ID back from the archive, checked; without it list what is there."""
+    if model_id is None:
+        for name in archive.archived(settings.models_dir):
+            click.echo(name)
+        return
+    click.echo(f"restored {layout.model_id(*archive.unpack(settings.models_dir, model_id))}")
+    catalogue.refresh_or_warn(settings.models_dir, state_of(settings), time.time())

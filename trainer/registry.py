@@ -128,37 +128,38 @@ def prunable(
     models: Path, keep: int, *, agent: str | None = None, before: float | None = None, held: Collection[str] = ()
 ) -> list[str]:
     """Ids of old versions that `prune` would remove."""
-    return [layout.model_id(*one) for one in _old(models, keep, agent, before, held)]
+    return [layout.model_id(*one) for one in old_versions(models, keep, agent=agent, before=before, held=held)]
 
 
 def prune(
     models: Path, keep: int, *, agent: str | None = None, before: float | None = None, held: Collection[str] = ()
 ) -> list[str]:
-    """Remove old versions; gives their ids. The newest `keep` of each agent, the active one and `held` ids stay.
+    """Remove old versions; gives their ids."""
+    gone = old_versions(models, keep, agent=agent, before=before, held=held)
+    for name, version in gone:
+        remove(models, name, version)
+    return [layout.model_id(name, version) for name, version in gone]
+
+
+def old_versions(
+    models: Path, keep: int, *, agent: str | None = None, before: float | None = None, held: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """The old versions as (agent, version). The newest `keep` of each agent, the active one and `held` ids stay.
 
     With `before`, only versions made earlier than that moment go (retention days).
     """
-    removed = []
-    for name, version in _old(models, keep, agent, before, held):
-        aside = models / f".trash-{uuid.uuid4().hex}"
-        layout.bundle_folder(models, name, version).rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
-        removed.append(layout.model_id(name, version))
-    return removed
-
-
-def _old(
-    models: Path, keep: int, agent: str | None, before: float | None, held: Collection[str]
-) -> list[tuple[str, str]]:
     found = []
     for name in layout.agents_in(models):
-        if agent not in (None, name):
-            continue
-        versions = layout.versions_in(models, name)
+        versions = layout.versions_in(models, name) if agent in (None, name) else []
         for version in versions[: max(0, len(versions) - keep)]:
-            model_id = layout.model_id(name, version)
             young = before is not None and layout.version_order(version)[0] >= layout.version_at(before)
-            if young or model_id in held or version == layout.active_version(models, name):
-                continue
-            found.append((name, version))
+            if not (young or layout.model_id(name, version) in held or version == layout.active_version(models, name)):
+                found.append((name, version))
     return found
+
+
+def remove(models: Path, agent: str, version: str) -> None:
+    """Remove a version: aside in one step, then for good."""
+    aside = models / f".trash-{uuid.uuid4().hex}"
+    layout.bundle_folder(models, agent, version).rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
