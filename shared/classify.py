@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,14 @@ from shared.agent import UNUSUAL, AgentSpec, FeatureSpec
 from shared.clean import clean
 from shared.features import Window
 from shared.model import Model
-from shared.rules import Facts, Hit
+from shared.rules import Facts, Hit, names_in_rule
 from shared.scale import Floats, Scale, both_views
 from shared.silence import Silence
 from shared.values import Line, Moved, Verdict
 
 MOST_MOVED = 6
+MOST_LINES = 40
+IN_A_FLOOD = " (a flood: not every line was looked at, some counts are lower bounds)"
 LEADS = 4  # features that may give an anomaly its name when no rule holds
 LEAST_LEAD = 0.5  # spread units that a feature must be beyond the host's worst normal day to do so
 
@@ -37,8 +39,11 @@ class _Scored:
 class Classifier:
     """Judges closed windows with one model. `budget`: incidents per host-week, None for the bundle's threshold."""
 
-    def __init__(self, model: Model, budget: float | None = None) -> None:
+    def __init__(
+        self, model: Model, budget: float | None = None, events_of: Mapping[str, frozenset[str]] | None = None
+    ) -> None:
         self.model = model
+        self._events_of = events_of or {}  # feature -> the events that it counts
         self.threshold = model.threshold(budget)
         self._features = model.spec.features
         self._by_name = {feature.name: feature for feature in self._features}
@@ -72,6 +77,7 @@ class Classifier:
         by_model = one.score > self.threshold
         by_rule = any(hit.raises for hit in hits)
         anomalous = by_model or by_rule
+        moved = self._explain(one) if anomalous else ()
         kind, severity, confidence, words = (
             self._name(one, hits, by_model, by_rule) if anomalous else (None, None, None, "")
         )
@@ -88,13 +94,34 @@ class Classifier:
             type=kind,
             severity=severity,
             confidence=confidence,
-            description=words,
+            description=words + IN_A_FLOOD if anomalous and window.sampled else words,
             features=features,
-            explanation=self._explain(one) if anomalous else (),
+            explanation=moved,
             model_version=self.model.version,
             found_by="+".join(name for name, found in (("model", by_model), ("rule", by_rule)) if found),
-            lines=tuple(Line(time, cell.program, text) for time, cell, text in window.samples) if anomalous else (),
+            lines=self._lines(window, moved, hits) if anomalous else (),
+            sampled=window.sampled,
+            nearest=self._nearest(one, moved) if anomalous else None,
         )
+
+    def _lines(self, window: Window, moved: Sequence[Moved], hits: Sequence[Hit]) -> tuple[Line, ...]:
+        """The log lines kept of the window: first those of the events that the leading features and the rule count."""
+        telling: set[str] = set()
+        for name in [one.feature for one in moved[:LEADS]] + [
+            name for hit in hits[:1] for name in names_in_rule(hit.rule)
+        ]:
+            telling |= self._events_of.get(name.removesuffix(self._suffix), frozenset())
+        lines = [Line(time, cell.program, text, cell.event in telling) for time, cell, text in window.samples]
+        return tuple(sorted(lines, key=lambda line: not line.telling)[:MOST_LINES])
+
+    def _nearest(self, one: _Scored, moved: Sequence[Moved]) -> Mapping[str, object] | None:
+        """The normal window that this one looks most like, with what moved as it was then."""
+        windows = self.model.nearest.get(one.window.role)
+        if windows is None:
+            return None
+        titles = [*one.scale.names, *(name + self._suffix for name in one.scale.names)]
+        places = {title: j for j, title in enumerate(titles)}
+        return windows.nearest(one.host_hash, one.z, [each.feature for each in moved], places)
 
     def _values(self, window: Window) -> dict[str, float | None]:
         """The features of the window's role by name, those of the half hour behind them; None where missing."""

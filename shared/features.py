@@ -105,6 +105,12 @@ class FeatureTable:
         joined = frozenset(slot for name in silence.joined for slot in self.lexicon.slots(name))
         return silence.key, joined, frozenset(slot for name in silence.left for slot in self.lexicon.slots(name))
 
+    def events_of(self) -> dict[str, frozenset[str]]:
+        """Feature → the events that it counts; those that look at every line have none."""
+        return {
+            name: frozenset(formula.needs.events) for name, formula in zip(self.names, self.formulas, strict=True)
+        }
+
     def keys_of(self, fields: Mapping[str, str], slot: int) -> Keys:
         """Where a message with these fields counts in the tables of key fields."""
         return tuple(
@@ -277,14 +283,17 @@ class FeatureExtractor:
         count = cells.get(cell)
         if count is None:
             different = len(cells)
-            if different < MAX_SAMPLES:
+            if different < MAX_SAMPLES or pane.is_new_kind(cell.slot):
                 pane.samples.append((time, cell, message))
             elif different >= MAX_CELLS:
                 cell = self._without_fields(pane, cell)
                 count = cells.get(cell)
         cells[cell] = weight if count is None else count + weight
-        if cell.ordered and len(pane.ordered) < MAX_ORDERED:
-            pane.ordered.append((time, cell))
+        if cell.ordered:
+            if len(pane.ordered) < MAX_ORDERED:
+                pane.ordered.append((time, cell))
+            else:
+                pane.sampled = True
 
     def _pane(self, host: _Host, time: float) -> Pane | None:
         """The open pane of a moment, made when it is the first; None where it has been closed."""

@@ -32,8 +32,8 @@ class Judge:
 
     def __init__(self, model: Model, budget: float | None = None) -> None:
         self.model = model
-        self._classifier = Classifier(model, budget)
         self._extractor = model.extractor()
+        self._classifier = Classifier(model, budget, self._extractor.table.events_of())
         self._programs = frozenset(model.spec.programs)
         self._watch = SilenceWatch(model.spec.silence) if model.spec.silence else None
         self._causes = Causes(model.spec)

@@ -6,13 +6,14 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from shared.agent import AgentSpec, parse_agent
 from shared.errors import BundleError, ConfigError
 from shared.features import FeatureExtractor
+from shared.nearest import NormalWindows, normal_windows
 from shared.peak import NO_PEAK, Peak
 from shared.reference import Known, Normal, Reference, SilenceLimits, Tail, hashed
 from shared.rules import RuleBook
@@ -36,6 +37,7 @@ class Model:
     scales: Mapping[str, Scale]
     forests: Mapping[str, Forest]
     peak: Peak = NO_PEAK
+    nearest: Mapping[str, NormalWindows] = field(default_factory=dict)  # role -> normal windows; none in older bundles
 
     @property
     def agent(self) -> str:
@@ -112,6 +114,7 @@ def load_model(files: Mapping[str, bytes]) -> Model:
         metadata = _object(files, "metadata.json")
         described = _object(files, "reference.json")
         (reference, scales), peak = _reference(described, spec), _peak(described.get("peak"))
+        nearest = normal_windows(described.get("nearest", {}), scales)
         forests = load_forests(files["scorer.npz"])
     except (ConfigError, KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise BundleError("load", f"the bundle's model cannot be used: {error}") from None
@@ -120,7 +123,7 @@ def load_model(files: Mapping[str, bytes]) -> Model:
             raise BundleError("load", f"scorer.npz and reference.json disagree about role {role!r}")
     if not forests.keys() == scales.keys() == reference.scores.keys():
         raise BundleError("load", "scorer.npz and reference.json name different roles")
-    return Model(spec, str(metadata.get("model_version", "")), metadata, reference, scales, forests, peak)
+    return Model(spec, str(metadata.get("model_version", "")), metadata, reference, scales, forests, peak, nearest)
 
 
 def _object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from typing import Any
 
 MAX_CELLS = 5_000  # different messages remembered per pane; beyond it a message counts for its event only
 MAX_ORDERED = 20_000  # timed rows remembered per pane; a flood past it is long an anomaly
-MAX_SAMPLES = 40
+MAX_SAMPLES = 40  # the first different messages; after them only
+MAX_OF_A_KIND = 4  # of each event, so that what comes late in a busy window is among the evidence too
+MOST_SAMPLES = 120
 
 Counts = dict[int, int]  # slot of (event, kind) -> rows
 THERE = -1  # the slot that every key of a table has: in how many panes it occurred
@@ -73,13 +75,19 @@ class Pane:
         self.cells: dict[Cell, int] = {}
         self.ordered: list[tuple[float, Cell]] = []
         self.samples: list[tuple[float, Cell, str]] = []  # the first of each different message
-        self.sampled = False  # a cap was reached: counts of events stay exact, distinct values are a lower bound
+        self.sampled = False  # a cap was reached: counts of events stay exact, distinct and ordered ones are lower bounds
         self.slots: Counts = {}
         self.tables: dict[str, dict[str, Counts]] = {}
         self.roles: list[int] = []
         self.mask = 0
         self.memo: dict[object, Any] = {}
         self.values: list[float] = []
+
+    def is_new_kind(self, slot: int) -> bool:
+        """Whether a message of this slot should still be kept as evidence though there are enough messages."""
+        if len(self.samples) >= MOST_SAMPLES:
+            return False
+        return sum(1 for _, cell, _ in self.samples if cell.slot == slot) < MAX_OF_A_KIND
 
     def seal(self, by: Iterable[str], n_roles: int) -> None:
         """Sum the cells up by event and by key field; called once, when no more rows can come."""

@@ -24,8 +24,12 @@ _FUNCTIONS = frozenset({"over", "over_now", "now", "normal", "max", "min", "and"
 
 def names_in_rules(spec: AgentSpec) -> frozenset[str]:
     """Every word of the rules' expressions that may be a feature."""
-    text = " ".join(f"{rule.level} {rule.when}" for rule in spec.rules)
-    return frozenset(_WORD.findall(text)) - _FUNCTIONS
+    return frozenset().union(*(names_in_rule(rule) for rule in spec.rules))
+
+
+def names_in_rule(rule: RuleSpec) -> frozenset[str]:
+    """Every word of a rule's expressions that may be a feature."""
+    return frozenset(_WORD.findall(f"{rule.level} {rule.when}")) - _FUNCTIONS
 
 
 @dataclass(frozen=True, slots=True)

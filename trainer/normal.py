@@ -15,6 +15,7 @@ from shared.reference import Known, hashed
 from trainer.calibrate import KEPT_PEAKS, KEPT_SCORES
 from trainer.facts import NormalRange, ScoreCounts
 from trainer.modelling import Fitted
+from trainer.nearest import nearest_part
 from trainer.table import Floats, RoleTable, Tables
 
 QUANTILES = (0.01, 0.5, 0.99)
@@ -89,6 +90,7 @@ def reference_json(
         "profile": {role: _profile(table, spec) for role, table in roles.items()},
         "score_profile": {role: _grid(found.scores) for role, found in fitted.out_of_fold.items()},
         "leaves_logged": leaves,
+        "nearest": nearest_part(roles, {role: one.scale for role, one in fitted.roles.items()}, spec, known.salt),
         "peak": {"offset": fitted.peak.offset, "factor": fitted.peak.factor},
     }
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()

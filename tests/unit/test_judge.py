@@ -217,3 +217,76 @@ def test_reference_data_that_is_wrong_is_refused(report: TrainReport, path: tupl
     with pytest.raises(BundleError) as refusal:
         load_model({**report.files, "reference.json": json.dumps(reference).encode()})
     assert refusal.value.code == "load"
+
+
+# --- evidence ----------------------------------------------------------------------------------------------------
+
+
+def test_the_lines_that_tell_come_first_however_late_they_came(model: Model) -> None:
+    base = 6 * DAY + 9 * 3600
+    chatter = [row(base + k, f"wlan0: STA 02:00:00:00:{k:02x}:99 IEEE 802.11: disassociated") for k in range(60)]
+    guesses = [wrong_password(base + 100 + 4.5 * k, 77, "ap1") for k in range(40)]
+    found = [v for v in replay(in_order(chatter, *guesses), Judge(model)) if v.type == "psk_bruteforce"]
+    first = found[0]
+    assert first.lines[0].telling
+    assert [line.telling for line in first.lines] == sorted((line.telling for line in first.lines), reverse=True)
+    assert any("MISMATCH" in line.message for line in first.lines if line.telling)
+    assert len(first.lines) <= 40
+
+
+def test_an_anomaly_comes_with_the_nearest_normal_window(model: Model) -> None:
+    for verdict in replay(attack(), Judge(model)):
+        if not verdict.is_anomaly:
+            assert verdict.nearest is None
+            continue
+        assert verdict.nearest is not None
+        features = verdict.nearest["features"]
+        assert isinstance(features, dict)
+        assert features.keys() == {moved.feature for moved in verdict.explanation}
+        assert verdict.nearest["host"] == "this"
+        assert str(verdict.nearest["when"]).startswith("day ")
+
+
+def test_normal_windows_are_few_hashed_and_may_be_missing(report: TrainReport, model: Model) -> None:
+    reference = json.loads(report.files["reference.json"])
+    part = reference.pop("nearest")
+    assert len(json.dumps(part, separators=(",", ":"))) <= 60_000
+    assert {host for role in part.values() for host in role["hosts"]} <= {
+        model.host_hash(h) for h in ("ap1", "ap2", "cam")
+    }
+    old = load_model({**report.files, "reference.json": json.dumps(reference).encode()})
+    assert next(v.nearest for v in replay(attack(), Judge(old)) if v.is_anomaly) is None
+
+
+@pytest.mark.parametrize("damage", [{"raw": [[1.0]]}, {"when": []}, {"hosts": ["a"] * 2000}, {"raw": [["x"]]}])
+def test_damaged_normal_windows_are_refused(report: TrainReport, damage: dict[str, object]) -> None:
+    reference = json.loads(report.files["reference.json"])
+    reference["nearest"]["ap"] |= damage
+    with pytest.raises(BundleError):
+        load_model({**report.files, "reference.json": json.dumps(reference).encode()})
+
+
+def test_a_flood_is_judged_in_bounded_memory_and_says_that_it_was_sampled(model: Model) -> None:
+    base = 6 * DAY + 9 * 3600
+    flood = [
+        row(base + k / 100, f"wlan0: STA 02:00:00:{k >> 8:02x}:{k & 255:02x}:aa IEEE 802.11: authenticated")
+        for k in range(12_000)
+    ]
+    judge = Judge(model)
+    for number, one in enumerate(flood, 1):
+        judge.add((number, *one[1:]))
+    verdicts = judge.close(math.inf)
+    assert sum(v.rows for v in verdicts) == 12_000
+    assert all(v.sampled for v in verdicts if v.rows > 5_000)
+    assert any(v.is_anomaly and v.sampled and "lower bounds" in v.description for v in verdicts)
+
+
+def test_a_budget_changes_what_is_an_anomaly_from_the_next_window_on(model: Model) -> None:
+    judge = Judge(model)
+    judge.set_budget(0.001)
+    strict = model.threshold(0.001)
+    judge.set_budget(20.0)
+    assert model.threshold(20.0) < strict
+    found = [v for v in replay(attack(), judge) if v.is_anomaly]
+    judge = Judge(model, 20.0)
+    assert as_text(found) == as_text(v for v in replay(attack(), judge) if v.is_anomaly)
