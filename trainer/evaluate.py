@@ -197,8 +197,8 @@ class Against:
         for number in self._by_host.get(one.host, ()):
             episode = self.episodes[number]
             # a window may begin up to its own length after the end: the last lines are judged there
-            if verdict.is_anomaly and one.start <= episode.end + (one.end - one.start) and one.end >= episode.start:
-                self._touched.setdefault(number, []).append(verdict)
+            if one.start <= episode.end + (one.end - one.start) and one.end >= episode.start:
+                self._keep(number, verdict)
             shown = touches(episode, one.host, one.start, one.end) and episode.visible is not False
             touching = number if shown else touching
             if shown and one.host == episode.host:
@@ -206,6 +206,14 @@ class Against:
             elif one.start <= episode.end + GRACE_S and one.end >= episode.start and group == NONE:
                 group = IGNORED
         return group, touching
+
+    def _keep(self, number: int, verdict: Verdict) -> None:
+        """Anomalies of an episode; of one without any, the strangest window."""
+        known = self._touched.setdefault(number, [])
+        if verdict.is_anomaly or not known:
+            known.append(verdict)
+        elif len(known) == 1 and not known[0].is_anomaly and (verdict.score or 0.0) > (known[0].score or 0.0):
+            known[0] = verdict
 
     def judged(self, model: Model) -> Judged:
         """All that was taken in."""

@@ -98,7 +98,9 @@ def outcome_of(
     """What became of one episode; `verdicts` are those of its windows. `right`: names that fit, None: any."""
     best = best_of(verdicts)
     if best is None:
-        return Outcome(kind, title, host, role, start, end, False, visible)
+        near = max(verdicts, key=lambda verdict: verdict.score or 0.0, default=None)
+        score, rarity = (None, None) if near is None else (near.score, near.rarity)
+        return Outcome(kind, title, host, role, start, end, False, visible, score=score, rarity=rarity)
     anomalies = [verdict for verdict in verdicts if verdict.is_anomaly]
     said = tuple(sorted({str(verdict.type) for verdict in anomalies}))
     return Outcome(

@@ -97,7 +97,8 @@ def span(seconds: float) -> str:
 def _headline(facts: TrainFacts) -> str:
     learnt = f"{facts.version} has learnt {_many(facts.days, 'day')} of {_many(sum(facts.hosts.values()), 'host')}"
     if facts.alert_budget is not None:
-        return f"{learnt}, and may raise {plain(facts.alert_budget)} incidents a week and host."
+        incidents = "incident" if facts.alert_budget == 1 else "incidents"
+        return f"{learnt}, and may raise {plain(facts.alert_budget)} {incidents} a week and host."
     return f"{learnt}, and alerts on windows that are {rarity(facts.rarity)}."
 
 

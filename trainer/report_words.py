@@ -75,8 +75,10 @@ def metric_rows(facts: TrainFacts) -> list[tuple[str, str]]:
     for name, value in facts.evaluation.get("metrics", {}).items():
         if name not in checked and isinstance(value, (int, float)) and name not in _COUNTS:
             shared = "incidents" not in name and "delay" not in name
-            rows.append((names.get(name, name.replace("_", " ")), share(value) if shared else figure(value)))
-    return sorted(rows)
+            said = share(value) if shared else f"{value:.0f} s" if name.endswith("_s") else figure(value)
+            rows.append((names.get(name, name.replace("_", " ")), said))
+    order = list(names.values())
+    return sorted(rows, key=lambda row: (order.index(row[0]) if row[0] in order else len(order), row[0]))
 
 
 _COUNTS = {"episodes", "episodes_found", "false_incidents", "host_weeks"}
@@ -89,11 +91,21 @@ def episode_rows(facts: TrainFacts) -> dict[str, list[EpisodeRow]]:
     for one in sorted(facts.evaluation.get("episodes", ()), key=lambda one: one["start"]):
         state = "found" if one["found"] else "invisible" if one["visible"] is False else "missed"
         if len(found[state]) < MOST_LISTED:
-            found[state].append(_episode(one, state, titles))
+            found[state].append(_episode(one, state, titles, facts.evaluation.get("threshold", facts.threshold)))
     return found
 
 
-def _episode(one: Mapping[str, Any], state: str, titles: Mapping[str, str]) -> EpisodeRow:
+def _nearly(one: Mapping[str, Any], state: str, line: float) -> tuple[str, ...]:
+    """How far a missed one was from the line."""
+    if state != "missed":
+        return ()
+    if one["score"] is None:
+        return ("no line of it came into a window",)
+    rare = "" if one["rarity"] is None else f", 1 in {one['rarity']:,.0f}"
+    return (f"strangest window: score {one['score']:.3f}{rare}; the line is {line:.3f}",)
+
+
+def _episode(one: Mapping[str, Any], state: str, titles: Mapping[str, str], line: float) -> EpisodeRow:
     return EpisodeRow(
         title=one["title"],
         host=f"{one['host']}{', ' + one['role'] if one['role'] else ''}",
@@ -104,13 +116,15 @@ def _episode(one: Mapping[str, Any], state: str, titles: Mapping[str, str]) -> E
         called=", ".join(name.replace("_", " ") for name in one["said"] if name != UNUSUAL)
         or ("unusual" if one["said"] else ""),
         right=one["named"],
-        why=tuple(_moved(moved, titles) for moved in one["moved"]),
+        why=tuple(_moved(moved, titles) for moved in one["moved"]) or _nearly(one, state, line),
         lines=tuple(one["lines"]),
     )
 
 
 def _moved(moved: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     name = str(moved["feature"])
+    if name == "silence_s":
+        return f"Not a line for {moved['value'] / 60:.0f} min, usually at most {moved['normal_high'] / 60:.0f}"
     base, _, rest = name.rpartition("_")
     long = rest.endswith("min") and rest[:-3].isdigit()
     title = titles.get(name) or (titles.get(base) if long else None) or name.replace("_", " ")
