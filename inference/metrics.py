@@ -101,6 +101,9 @@ class Metrics:
         self._memory = self._gauge("pipit_resident_memory_bytes", "Resident memory of the daemon")
         self._model = self._gauge("pipit_model_info", "1 for the model that serves")
         self._signed = self._gauge("pipit_model_signed_timestamp_seconds", "When the serving model was signed")
+        self._bundles = self._gauge("pipit_bundles", "Bundles that this machine knows, by what became of them")
+        self._started = self._gauge("pipit_started_timestamp_seconds", "When the daemon started")
+        self._written = self._gauge("pipit_written_timestamp_seconds", "When the daemon last wrote these figures")
         self._usable = self._passed = 0
 
     def cycle(self, report: CycleReport) -> None:
@@ -143,6 +146,17 @@ class Metrics:
     def known(self, agent: str, share: float) -> None:
         """The share of an agent's lines that a pattern knows."""
         self._known.set(share, agent=agent)
+
+    def bundles(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """How many bundles of an agent are in a state (refused, good, …)."""
+        self._bundles.values.clear()
+        for (agent, state), count in counts.items():
+            self._bundles.set(count, agent=agent, state=state)
+
+    def alive(self, started: float, now: float) -> None:
+        """The daemon's loop turns: a figure that stands still tells of one that does not."""
+        self._started.set(started)
+        self._written.set(now)
 
     def memory(self, size_bytes: float) -> None:
         """The daemon's resident memory."""
