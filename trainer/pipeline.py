@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]  # (step, share done from 0 to 1)
 STEPS = ("learn", "features", "guard", "calibrate", "fit", "evaluate", "golden", "bundle")
+ANY_PROGRAM = "*"  # an agent that names it is a template: its patterns are mined
 LEAST_WINDOWS = 50  # of one role; with fewer there is nothing to learn from
 LEAST_DAYS = 5.0
 
@@ -85,8 +86,8 @@ def train(
         ExportError: an export cannot be read. TrainingError: there is too little in it. ConfigError: settings do not fit.
     """
     began, config = now(), for_agent(config, spec)
-    spec = with_window(spec, config.features.window_s)
     source, faults = Source(exports, start, end, check), Faults(faults_of(labels)) if labels else None
+    spec = with_window(_with_patterns(spec, source), config.features.window_s)
     progress("learn", 0)
     learner = Learner(spec, salt=secrets.token_hex(16))
     learner.learn(source.rows(counting=True), faults)
@@ -126,6 +127,15 @@ def train(
     files["metadata.json"] = json.dumps(build_metadata(facts, files), indent=1, sort_keys=True).encode()
     progress("bundle", 1)
     return TrainReport(facts, files)
+
+
+def _with_patterns(spec: AgentSpec, source: Source) -> AgentSpec:
+    """The agent itself; one for any program gets its patterns from the log."""
+    if spec.programs != (ANY_PROGRAM,):
+        return spec
+    from trainer.mine import mined  # the miner is for such agents only
+
+    return mined(spec, source.rows())
 
 
 def _evaluate(material: Material, fitted: Fitted, progress: Progress, check: Callable[[], None]) -> Evaluation | None:
