@@ -26,6 +26,7 @@ MIN_AGENT_SHARE = 0.10
 MAX_BAD_SHARE = 0.50  # more is an error: this is another kind of file
 MAX_UNKNOWN_SHARE = 0.05
 MAX_OUT_OF_ORDER_SHARE = 0.01
+ANY_PROGRAM = ("*",)  # the programs of an agent that takes any log
 
 
 @dataclass(slots=True)
@@ -127,6 +128,7 @@ class _Survey:
         self._report = report
         self._parser = EventParser(spec)
         self._wanted = frozenset(spec.programs)
+        self._any = spec.programs == ANY_PROGRAM
         self._ids = SeenIds()
         self._newest: dict[str, float] = {}
         self._hosts, self._programs, self._shapes = Tally(10_000), Tally(5_000), Tally(5_000)
@@ -158,7 +160,9 @@ class _Survey:
         self._hosts.add(host)
         self._programs.add(program)
         self._severities[severity] += 1
-        if program in self._wanted:
+        if self._any:
+            report.agent_rows += 1  # its patterns will be mined: there are none yet to hold the rows against
+        elif program in self._wanted:
             report.agent_rows += 1
             parsed = self._parser.parse(program, severity, message)
             self._events[parsed.event] += 1

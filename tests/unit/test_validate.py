@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.agent import AgentSpec, builtin_agents
+from tests.rows import row, write_export
 from trainer.tally import SeenIds, Tally
 from trainer.validate import ValidationReport, validate
 
@@ -145,3 +146,10 @@ def test_ids_are_new_once() -> None:
         False,
         True,
     ]
+
+
+def test_an_agent_for_any_log_counts_every_row_as_its_own(tmp_path: Path) -> None:
+    path = write_export(tmp_path / "any.csv", [row(n, f"said {n}", program="nginx") for n in range(50)])
+    report = validate(path, builtin_agents()["generic"])
+    assert report.agent_rows == 50
+    assert not report.errors
