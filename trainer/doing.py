@@ -126,6 +126,15 @@ def train(order: TrainOrder, settings: Settings, tell: Teller) -> Mapping[str, A
         state_dir=settings.state_dir, now=time.time,
     )  # fmt: skip
     gate = json.loads(report.files["metadata.json"]).get("gate") or {}
+    logger.info(
+        "%s rows, %s windows of %s hosts",
+        f"{facts.rows:,}",
+        f"{sum(facts.windows.values()):,}",
+        sum(facts.hosts.values()),
+    )
+    for warning in facts.warnings:
+        logger.warning("%s", warning)
+    logger.info("signed %s serial=%d gate=%s", manifest.model_id, manifest.serial, gate.get("reason") or "passed")
     return {
         "model_id": manifest.model_id,
         "agent": spec.name,

@@ -76,7 +76,10 @@ def _in_waves(order: ShipOrder, settings: Settings, sender: Sender, wait: Wait, 
         bad = "; ".join(f"{r.target}: {r.reason}" for r in done.results if r.state == fleet.FAILED)
         skipped = ", ".join(done.named(fleet.SKIPPED)) or "nobody"
         raise ShipError(f"fleet: stopped after a failure ({bad}); not asked any more: {skipped}", "fleet")
-    return {"version": order.version, "results": results, "offline": done.named(fleet.OFFLINE)}
+    offline = done.named(fleet.OFFLINE)
+    if len(offline) == len(results):
+        raise ShipError(f"fleet: nobody could be reached ({', '.join(offline)}); nothing was changed", "offline", True)
+    return {"version": order.version, "results": results, "offline": offline}
 
 
 class Board:

@@ -64,10 +64,13 @@ def amount(value: float | None) -> str:
 
 
 def size(size_bytes: int) -> str:
-    """A size in the unit a person would choose: 812 bytes, 46 kB, 2.0 MB."""
+    """A size in the unit a person would choose: 812 bytes, 46 kB, 2.0 MB, 248 MB, 4.1 GB."""
     if size_bytes < 1000:
         return f"{size_bytes} bytes"
-    return f"{size_bytes / 1000:.0f} kB" if size_bytes < 1_000_000 else f"{size_bytes / 1_000_000:.1f} MB"
+    if size_bytes < 1_000_000:
+        return f"{size_bytes / 1000:.0f} kB"
+    one, unit = (1_000_000, "MB") if size_bytes < 1_000_000_000 else (1_000_000_000, "GB")
+    return f"{size_bytes / one:.{0 if size_bytes >= 10 * one else 1}f} {unit}"
 
 
 def rarity(one_in: float | None, sample: float | None = None) -> str:

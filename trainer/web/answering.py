@@ -25,8 +25,13 @@ def answering(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respons
         except UploadTooLargeError as error:
             return refuse(413, str(error))
         except (ConfigError, ExportError, TrainingError) as error:
-            abort(400, clean(str(error), 1500))
+            abort(400, in_a_line(error))
         except (BundleError, ShipError) as error:
-            abort(409, clean(str(error), 1500))
+            abort(409, in_a_line(error))
 
     return call
+
+
+def in_a_line(error: Exception) -> str:
+    """An error and all its faults as one line; nobody typed a `--set` here."""
+    return clean(str(error).replace("\n  - ", "; ").replace("--set ", ""), 1500)

@@ -55,7 +55,7 @@ def rows(
                     groups,
                     agent,
                     runs,
-                    transfer_words(last.state),
+                    transfer_words(last.state, last.code),
                     note,
                     words.moment(last.at, now),
                     target is not None,
@@ -70,8 +70,11 @@ def headline(table: Sequence[TargetRow], newest: Mapping[str, str]) -> str:
     if not names:
         return "No Pi is known here yet."
     current = {row.name for row in table if row.agent and row.runs == newest.get(row.agent)}
-    refused = sorted({row.name for row in table if row.state[1] == "high"})
+    offline = sorted({row.name for row in table if row.state[0] == "Offline"})
+    refused = sorted({row.name for row in table if row.state[1] == "high"} - set(offline))
     all_of_them = words.counted(len(names), "Pi", "Pis")
     some = words.sentence(words.counted(len(current), "", "").strip()) if current else "None"
     first = f"{some} of {all_of_them} {'runs' if len(current) == 1 else 'run'} the newest model."
+    if offline:
+        first += f" {', '.join(offline[:3])}{' and more' if offline[3:] else ''} could not be reached."
     return f"{first} {', '.join(refused[:3])} turned the last one away." if refused else first

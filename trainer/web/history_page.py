@@ -122,10 +122,8 @@ def _of_transfer(one: Transfer) -> Entry:
     kind = "Rolled back" if one.what == "rollback" else "Shipped"
     kind = "Refused" if one.state in BAD else kind
     details = f"to {one.target}" + (f": {one.reason}" if one.reason else "")
-    return Entry(
-        one.at, kind, f"{one.agent} {one.version}", details, one.seconds, model_words.transfer_words(one.state), one.target,
-        one.target,
-    )  # fmt: skip
+    state = model_words.transfer_words(one.state, one.code)
+    return Entry(one.at, kind, f"{one.agent} {one.version}", details, one.seconds, state, one.target, one.target)
 
 
 def _by_day(entries: Iterable[Entry]) -> list[tuple[str, Sequence[Entry]]]:

@@ -75,7 +75,11 @@ def _parted(lines: list[str]) -> list[tuple[str, str, str]]:
     for line in lines:
         parts = line.split(" ", 3)
         stamped = len(parts) == 4 and parts[0][:4].isdigit() and "T" in parts[0]
-        found.append((parts[0].split("T")[1][:8], parts[1].lower(), parts[3]) if stamped else ("", "", line))
+        if stamped and parts[3].startswith("step "):
+            name = parts[3].removeprefix("step ")
+            found.append((parts[0].split("T")[1][:8], "step", job_words.STEPS.get(name, name)))
+        else:
+            found.append((parts[0].split("T")[1][:8], parts[1].lower(), parts[3]) if stamped else ("", "", line))
     return found
 
 

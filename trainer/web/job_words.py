@@ -36,7 +36,11 @@ STEPS = {
     "golden": "Choose windows that each Pi must reproduce",
     "bundle": "Write the report",
     "sign": "Sign",
+    "windows": "Rows to windows, for the search",
     "search": "Search settings",
+    "confirm": "Try the best once more, on faults it has not seen",
+    "read": "Open model and export",
+    "measure": "Measure",
 }
 
 
@@ -74,6 +78,9 @@ def headline(job: Job, position: int, now: float) -> str:
     if job.state == RUNNING:
         step = STEPS.get(job.step, job.step)
         return f"{doing} {about}: {step[:1].lower() + step[1:] if step in STEPS.values() else step or 'starting'}."
+    if job.state == COMPLETED and job.result.get("offline"):
+        missing = ", ".join(map(str, job.result["offline"][:3]))
+        return f"{words.sentence(done)} {about}; {missing} could not be reached."
     if job.state == COMPLETED:
         return f"{words.sentence(done)} {about} in {words.at_length(took(job, now))}."
     ends = {FAILED: "failed", CANCELLED: "was stopped", INTERRUPTED: "was cut short"}
@@ -109,7 +116,9 @@ def steps(job: Job) -> list[Step]:
             continue
         at, said = begun[name]
         after = next((start for start in starts if start > at), job.ended)
-        note = "; ".join(part for part in (said, words.lasted(after - at) if after else "") if part)
+        note = "; ".join(
+            part for part in (said, words.lasted(after - at) if after and after - at >= 0.5 else "") if part
+        )
         found.append(Step(title, _state(job, name), note))
     return found
 

@@ -15,7 +15,7 @@ from trainer.catalogue import gate_of
 from trainer.gate import WORDS
 from trainer.history import Transfer
 from trainer.registry import ModelEntry
-from trainer.web.comparison import Pair
+from trainer.web.comparison import SHOWN, Pair, metrics_of
 
 # state of a transfer → its words, class and icon
 TRANSFERS = {
@@ -68,8 +68,10 @@ class RangeRow:
     span: str
 
 
-def transfer_words(state: str) -> tuple[str, str, str]:
+def transfer_words(state: str, code: str = "") -> tuple[str, str, str]:
     """Words, class and icon of a transfer's state."""
+    if code == "offline":
+        return "Offline", "high", "s-no"
     return TRANSFERS.get(state, (words.sentence(state), "", "s-off"))
 
 
@@ -202,11 +204,23 @@ def lead_of(entry: ModelEntry, on: Sequence[str]) -> str:
         return entry.fault
     data = _data(entry.metadata)
     left = data.get("left_out_by_guard") or 0
-    said = f"It knows {_windows(entry.metadata)} of normal traffic and alerts above {alert_line(entry.metadata)}."
+    said = _finding(entry.metadata) or f"It knows {_windows(entry.metadata)} of normal traffic."
     if left:
         are = "was" if left == 1 else "were"
         said += f" {words.sentence(words.counted(left, 'window'))} looked like an attack and {are} not learnt."
     return f"{said} It runs on {', '.join(on)}." if on else f"{said} It runs nowhere yet."
+
+
+def _finding(metadata: Mapping[str, Any]) -> str:
+    """What evaluation found out, in a sentence; empty where nothing was measured."""
+    evaluation = _map(metadata.get("evaluation"))
+    measured = _map(evaluation.get("metrics"))
+    if found_of(measured) == "not measured":
+        return ""
+    what = "known incidents" if evaluation.get("method") == "labels" else "faults that were laid into them"
+    false = measured.get("false_incidents", 0)
+    rate = f"{words.counted(int(false), 'false alarm')} in {words.amount(measured.get('host_weeks'))} host-weeks"
+    return f"On days it had not seen it found {found_of(measured)} {what}, with {rate}."
 
 
 def facts(entry: ModelEntry, now: float) -> list[Fact]:
@@ -240,12 +254,19 @@ def ranges(known: BundleWords) -> list[tuple[str, list[RangeRow]]]:
 
 def metrics(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What evaluation measured, as terms and figures; empty where nothing was."""
-    measured = _map(_map(metadata.get("evaluation")).get("metrics"))
-    return [
-        (WORDS.get(name) or words.sentence(name.replace("_", " ")), words.amount(value))
-        for name, value in measured.items()
-        if isinstance(value, int | float)
-    ]
+    measured = {k: v for k, v in metrics_of(metadata).items() if isinstance(v, int | float)}
+    rows = [("Attacks found", found_of(measured))] if "episodes" in measured else []
+    if "false_incidents" in measured and "host_weeks" in measured:
+        many = f"{measured['false_incidents']:.0f} in {words.amount(measured['host_weeks'])} host-weeks"
+        rows.append(("False incidents", many))
+    for name in (*SHOWN, "understood"):
+        if name in measured and name not in ("episode_recall", "false_incidents_per_host_week"):
+            seconds = name.endswith("_s")
+            rows.append((WORDS[name], words.lasted(measured[name]) if seconds else words.amount(measured[name])))
+    others = {"episodes", "episodes_found", "false_incidents", "host_weeks", *SHOWN, "understood"}
+    if not rows:
+        rows = [(words.sentence(n.replace("_", " ")), words.amount(v)) for n, v in measured.items() if n not in others]
+    return rows
 
 
 def made_of(entry: ModelEntry) -> list[tuple[str, str]]:
@@ -286,7 +307,10 @@ def span_learnt(metadata: Mapping[str, Any]) -> str:
 
 def alert_line(metadata: Mapping[str, Any]) -> str:
     """The alert line as a rarity."""
-    return words.rarity(_map(metadata.get("thresholds")).get("rarity"))
+    thresholds = _map(metadata.get("thresholds"))
+    if thresholds.get("rarity") is None and thresholds.get("score") is not None:
+        return "rarer than all it learnt"
+    return words.rarity(thresholds.get("rarity"))
 
 
 def budget(metadata: Mapping[str, Any]) -> str:
@@ -303,7 +327,7 @@ def took(metadata: Mapping[str, Any]) -> str:
 
 def transfers(rows: Iterable[Transfer], now: float) -> list[tuple[Transfer, str, tuple[str, str, str]]]:
     """Transfers with their time and state in words."""
-    return [(row, words.moment(row.at, now), transfer_words(row.state)) for row in rows]
+    return [(row, words.moment(row.at, now), transfer_words(row.state, row.code)) for row in rows]
 
 
 def _rows(metadata: Mapping[str, Any]) -> str:

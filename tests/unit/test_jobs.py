@@ -1,0 +1,121 @@
+"""The queue of jobs: bounded, in order, side by side by lane, and right again after whatever ended its worker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.errors import ConfigError
+from trainer import jobs, orders
+from trainer.jobs import JobStore, QueueFullError
+from trainer.orders import CheckOrder, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> JobStore:
+    return JobStore(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        CheckOrder("a.csv"),
+        TrainOrder(("a.csv", "b.csv"), overrides={"model.n_estimators": 5}, labels=({"type": "x"},)),
+        TuneOrder(("a.csv",), trials=3),
+        ShipOrder("wifi", "20260101_000000", group="all"),
+        RollbackOrder("attic"),
+    ],
+)
+def test_an_order_comes_back_from_its_json_as_it_was(order: orders.Order) -> None:
+    kind = orders.kind_of(order)
+    assert orders.from_json(kind, json.loads(json.dumps(orders.as_json(order)))) == order
+
+
+def test_an_order_of_another_release_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no order of this release"):
+        orders.from_json("check", {"export": "a.csv", "colour": "red"})
+
+
+def test_the_queue_is_bounded_and_says_so(store: JobStore) -> None:
+    for number in range(jobs.MAX_QUEUED):
+        store.submit(CheckOrder(f"{number}.csv"), "admin", 1.0)
+    with pytest.raises(QueueFullError, match="try again"):
+        store.submit(CheckOrder("one-more.csv"), "admin", 1.0)
+
+
+def test_a_button_pressed_twice_makes_one_job(store: JobStore) -> None:
+    first = store.submit(TrainOrder(("a.csv",)), "admin", 1.0)
+    assert store.submit(TrainOrder(("a.csv",)), "admin", 2.0).number == first.number
+    store.claim("work", 3.0)
+    assert store.submit(TrainOrder(("a.csv",)), "admin", 4.0).number != first.number
+
+
+def test_jobs_come_in_order_and_lanes_do_not_wait_for_each_other(store: JobStore) -> None:
+    first = store.submit(TrainOrder(("a.csv",)), "admin", 1.0)
+    second = store.submit(TrainOrder(("b.csv",)), "admin", 1.0)
+    look = store.submit(CheckOrder("a.csv"), "admin", 1.0)
+    assert store.position(second) == 1
+    for lane, wanted in (("work", first), ("look", look), ("work", second)):
+        claimed = store.claim(lane, 2.0)
+        assert claimed is not None
+        assert (claimed.number, claimed.state) == (wanted.number, jobs.RUNNING)
+    assert store.claim("ship", 2.0) is None
+
+
+def test_a_waiting_job_is_stopped_at_once_and_a_running_one_is_asked(store: JobStore) -> None:
+    waits = store.submit(CheckOrder("a.csv"), "admin", 1.0)
+    stopped = store.stop(waits, 2.0)
+    assert stopped is not None
+    assert stopped.state == jobs.CANCELLED
+    store.submit(CheckOrder("b.csv"), "admin", 1.0)
+    running = store.claim("look", 2.0)
+    assert running is not None
+    assert store.tell(running.number, 3.0, step="validate") is False
+    store.stop(running, 3.0)
+    assert store.tell(running.number, 4.0, share=0.5) is True
+    store.end(running.number, jobs.CANCELLED, 5.0)
+    assert store.stop(running, 6.0) is None
+
+
+def test_after_a_crash_work_starts_again_once_and_shipping_waits_for_a_person(store: JobStore) -> None:
+    train = store.submit(TrainOrder(("a.csv",)), "admin", 1.0)
+    ship = store.submit(ShipOrder("wifi", "20260101_000000", target="attic"), "admin", 1.0)
+    for lane in ("work", "ship"):
+        store.claim(lane, 2.0)
+    store.recover(3.0)
+    states = {each.number: each.state for each in store.listed()}
+    assert states == {train.number: jobs.QUEUED, ship.number: jobs.INTERRUPTED}
+    store.claim("work", 4.0)
+    store.recover(5.0)
+    again = store.find(str(train.number))
+    assert again is not None
+    assert (again.state, again.attempts) == (jobs.INTERRUPTED, 2)
+    assert "while this job ran" in again.error
+
+
+def test_a_service_that_stops_in_good_order_costs_no_attempt(store: JobStore) -> None:
+    store.submit(TrainOrder(("a.csv",)), "admin", 1.0)
+    running = store.claim("work", 2.0)
+    assert running is not None
+    store.give_back(running, 3.0)
+    again = store.find(running.key)
+    assert again is not None
+    assert (again.state, again.attempts, again.ended) == (jobs.QUEUED, 0, None)
+
+
+def test_old_jobs_are_forgotten_with_their_logs_and_open_ones_stay(store: JobStore) -> None:
+    old = store.submit(CheckOrder("a.csv"), "admin", 1.0)
+    store.log_of(old).parent.mkdir()
+    store.log_of(old).write_text("x")
+    store.end(old.number, jobs.COMPLETED, 10.0)
+    store.submit(CheckOrder("b.csv"), "admin", 1.0)
+    assert store.forget(11.0) == 1
+    assert not store.log_of(old).exists()
+    assert [job.state for job in store.listed()] == [jobs.QUEUED]
+
+
+@pytest.mark.parametrize("reference", ["", "-1", "99", "x' OR 1=1", "9" * 40, "²"])
+def test_a_job_that_is_none_is_not_found(store: JobStore, reference: str) -> None:
+    assert store.find(reference) is None
