@@ -74,8 +74,11 @@ def compare(db: sqlite3.Connection, agent: str, active: str, now: float) -> Comp
     columns = "c.host, c.window_start, v.rarity, v.is_anomaly, v.type, c.rarity, c.is_anomaly, c.type, v.incident_id"
     mark = "(SELECT m.mark FROM marks m WHERE m.incident_id = v.incident_id AND m.expires > ? LIMIT 1)"
     newest = "AND v.is_anomaly <> c.is_anomaly ORDER BY c.window_start DESC, c.host LIMIT ?"
-    rows = db.execute(f"SELECT {columns}, {mark}{joined} {newest}", (now, *given, SHOWN))  # noqa: S608 (our own words)
-    different = tuple(Different(row[0], row[1], row[2], bool(row[3]), row[4], row[5], bool(row[6]), row[7], row[8], row[9]) for row in rows)
+    rows = db.execute(f"SELECT {columns}, {mark}{joined} {newest}", (now, *given, SHOWN))
+    different = tuple(
+        Different(row[0], row[1], row[2], bool(row[3]), row[4], row[5], bool(row[6]), row[7], row[8], row[9])
+        for row in rows
+    )
     return Comparison(
         agent, active, challenger.version, challenger.since, challenger.error, windows, both, only_active, only_challenger,
         _incidents(db, f"SELECT v.host, v.window_start, v.window_end{joined} AND v.is_anomaly", given),

@@ -66,7 +66,7 @@ class Settings:
         form="HOST:PORT",
     )
     trusted_hosts: tuple[str, ...] = setting(
-        (), "Host names that a request may ask for; empty: any on a loopback bind."
+        (), "Further host names that a request may ask for; this machine's own names and addresses always may."
     )
     start: str = setting(
         "24h", "Where to begin reading when there is no cursor: 24h (any number of h or d), all, now or a date."
@@ -101,9 +101,7 @@ class Settings:
         60.0, "Without any new row for so long, a notification is sent; 0: never.", "minutes", low=0
     )
     page_url: str = setting("", "Where these pages are for their readers, for links in notifications; empty: no links.")
-    mark_days: float = setting(
-        180.0, "Days that a mark (false, confirmed) counts.", "days", low=1, high=3650
-    )
+    mark_days: float = setting(180.0, "Days that a mark (false, confirmed) counts.", "days", low=1, high=3650)
     query_timeout_s: float = setting(
         10.0, "Longest time that the database may take for one answer.", "s", low=0.1, high=600
     )

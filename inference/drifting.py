@@ -168,7 +168,7 @@ def _columns(
 
 
 def _windows(db: sqlite3.Connection, agent: str, version: str, role: str, since: float) -> Iterator[tuple[float, str]]:
-    where = "FROM verdicts WHERE window_end > ? AND agent = ? AND model_version = ? AND role = ? AND is_anomaly = 0 AND rows > 0"
+    where = "FROM verdicts WHERE window_end > ? AND +agent = ? AND model_version = ? AND role = ? AND is_anomaly = 0 AND rows > 0"
     given = (since, agent, version, role)
     count = int(db.execute(f"SELECT count(*) {where}", given).fetchone()[0])
     each = max(1, -(-count // WINDOWS_MOST))

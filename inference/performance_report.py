@@ -13,7 +13,7 @@ from inference.performance import MachineHour, ModelHour, machine_hours, model_h
 
 DAY_S = 86_400.0
 SPAN_S = 7 * DAY_S
-SCORES_MOST = 20_000
+SCORES_MOST = 5_000  # the newest: their distribution says as much as that of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _warned(found: Summary, limits: PerformanceLimits) -> Summary:
 def scores(db: sqlite3.Connection, agent: str, version: str, since: float) -> dict[str, float] | None:
     """Quantiles of the scores of all windows that had rows."""
     query = (
-        "SELECT score FROM verdicts WHERE window_end > ? AND agent = ? AND model_version = ? AND rows > 0"
+        "SELECT score FROM verdicts WHERE window_end > ? AND +agent = ? AND model_version = ? AND rows > 0"
         " AND score IS NOT NULL ORDER BY window_end DESC LIMIT ?"
     )
     found = sorted(row[0] for row in db.execute(query, (since, agent, version, SCORES_MOST)))
@@ -137,8 +137,8 @@ def scores(db: sqlite3.Connection, agent: str, version: str, since: float) -> di
 
 def _incidents(db: sqlite3.Connection, agent: str, version: str, since: float) -> int:
     query = (
-        "SELECT count(DISTINCT incident_id) FROM verdicts WHERE incident_id IS NOT NULL AND agent = ?"
-        " AND model_version = ? AND window_end > ?"
+        "SELECT count(DISTINCT incident_id) FROM verdicts WHERE incident_id IS NOT NULL AND +agent = ?"
+        " AND model_version = ? AND +window_end > ?"  # a +: the small index of incidents is the one to use
     )
     return int(db.execute(query, (agent, version, since)).fetchone()[0])
 

@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS verdicts (
     description TEXT NOT NULL, found_by TEXT NOT NULL, features TEXT NOT NULL, explanation TEXT NOT NULL,
     incident_id INTEGER, scored_at REAL NOT NULL, sampled INTEGER NOT NULL DEFAULT 0, nearest TEXT,
     UNIQUE (agent, host, window_start));
-CREATE INDEX IF NOT EXISTS verdicts_by_end ON verdicts (window_end);
+DROP INDEX IF EXISTS verdicts_by_end;
+CREATE INDEX IF NOT EXISTS verdicts_in_short ON verdicts (window_end, host, window_start, rows, rarity, is_anomaly);
 CREATE INDEX IF NOT EXISTS verdicts_by_incident ON verdicts (incident_id) WHERE incident_id IS NOT NULL;
 CREATE TABLE IF NOT EXISTS lines (
     verdict_id INTEGER NOT NULL, n INTEGER NOT NULL, time REAL NOT NULL, program TEXT NOT NULL, message TEXT NOT NULL,

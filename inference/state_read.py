@@ -15,14 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from inference.mutes import MUTED
-from inference.state_rows import Heat, HostRow, IncidentDetail, IncidentRow, ModelRow, Point, Status, Totals
+from inference.state_rows import (
+    DayCell,
+    Heat,
+    HostRow,
+    IncidentDetail,
+    IncidentRow,
+    ModelRow,
+    Point,
+    Slot,
+    Status,
+    Totals,
+)  # fmt: skip
 from shared.errors import StoreError
 from shared.values import Line, Moved, Verdict
 
 __all__ = [
-    "Heat", "HostRow", "IncidentDetail", "IncidentRow", "ModelRow", "Point", "Status", "Totals", "connect_read",
-    "count_incidents", "heat", "hosts", "incident", "incidents", "lines", "models", "newest_end", "status", "timeline",
-    "totals", "verdicts",
+    "DayCell", "Heat", "HostRow", "IncidentDetail", "IncidentRow", "ModelRow", "Point", "Slot", "Status", "Totals",
+    "connect_read", "count_incidents", "day_cells", "heat", "hosts", "incident", "incidents", "lines", "models",
+    "newest_end", "slots", "status", "timeline", "totals", "verdicts",
 ]  # fmt: skip
 
 
@@ -181,6 +192,26 @@ def heat(db: sqlite3.Connection, since: float, *, span_s: float = 3600.0, agent:
         )
         for row in db.execute(query, (span_s, span_s, since, *values))
     ]
+
+
+def day_cells(db: sqlite3.Connection, since: float, span_s: float) -> list[DayCell]:
+    """The strangest window of each host in each span, without its severity: read from the index alone."""
+    query = (
+        "SELECT host, CAST(window_start / ? AS INTEGER) * ? AS start, count(*), sum(rows), max(rarity), sum(is_anomaly)"
+        " FROM verdicts WHERE window_end > ? GROUP BY host, start ORDER BY host, start"
+    )
+    return [DayCell(*row) for row in db.execute(query, (span_s, span_s, since))]
+
+
+def slots(db: sqlite3.Connection, since: float, span_s: float, beyond: Sequence[float]) -> list[Slot]:
+    """The strangest window of any host in each span; rarities in `beyond`, and anomalies without any, as infinity."""
+    marks = ", ".join("?" * len(beyond))
+    strange = f"CASE WHEN rarity IN ({marks}) OR (is_anomaly AND rarity IS NULL) THEN 9e999 ELSE rarity END"
+    query = (
+        f"SELECT CAST(window_start / ? AS INTEGER) * ? AS start, max({strange}), sum(is_anomaly)"
+        " FROM verdicts WHERE window_end > ? GROUP BY start"
+    )
+    return [Slot(*row) for row in db.execute(query, (span_s, span_s, *beyond, since))]
 
 
 def hosts(db: sqlite3.Connection, *, since: float = 0.0) -> list[HostRow]:

@@ -91,6 +91,27 @@ class Heat:
 
 
 @dataclass(frozen=True, slots=True)
+class DayCell:
+    """One span of a host's day: how many windows, rows and anomalies, and the rarest."""
+
+    host: str
+    start: float
+    windows: int
+    rows: int
+    rarity: float | None
+    anomalies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One span over all hosts: the rarest window (infinity: beyond training), and anomalies."""
+
+    start: float
+    rarity: float | None
+    anomalies: int
+
+
+@dataclass(frozen=True, slots=True)
 class HostRow:
     """A host and when it was last heard."""
 

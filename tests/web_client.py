@@ -40,3 +40,12 @@ def signed_in(app: Flask) -> FlaskClient:
     answer = post(client, "/login", password=PASSWORD)
     assert answer.status_code == 303, answer.get_data(as_text=True)
     return client
+
+
+def with_session(app: Flask) -> FlaskClient:
+    """The same without typing the password: for the tests that need it hundreds of times (a hash takes its time)."""
+    set_up(app)
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["admin"] = app.extensions["pipit"].account.fingerprint()
+    return client

@@ -68,7 +68,9 @@ def a_drift(at: float) -> DriftReport:
     return DriftReport(
         agent="wifi", version=web_data.ACTIVE, at=at - 1200, since=at - 1200 - 3 * 86400.0, windows=7600, word="watch",
         features=tuple(sorted(features, key=lambda one: -(one.psi or 0.0))),
-        scores=tuple(FeatureDrift("score", role, 0.04, 0.03, 2400, (0.3, 0.34), (0.3, 0.35), "steady") for role in ("ap", "station")),
+        scores=tuple(
+            FeatureDrift("score", role, 0.04, 0.03, 2400, (0.3, 0.34), (0.3, 0.35), "steady") for role in ("ap", "station")
+        ),
         known=0.992, known_then=0.998, least=200, watch=0.1, drifted=0.25,
         curves=tuple((role, grid, tuple(q + 0.004 * n / 20 for n, q in enumerate(grid))) for role in ("ap", "station")),
     )  # fmt: skip

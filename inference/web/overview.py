@@ -150,11 +150,12 @@ def timeline(
     start, slots = end - length_s, round(length_s / slot_s)
     values: list[float | None] = [None] * slots
     loud: set[int] = set()
-    for cell in read.heat(db, start, span_s=slot_s):
+    for cell in read.slots(db, start, slot_s, [sample + 1.0 for sample in known.samples]):
         slot = round((cell.start - start) / slot_s)
         if not 0 <= slot < slots:
             continue
-        values[slot] = max(values[slot] or 1.0, known.height(cell.rarity, cell.anomalies > 0))
+        strangest = None if cell.rarity is not None and math.isinf(cell.rarity) else cell.rarity
+        values[slot] = known.height(strangest, strangest is None)
         if cell.anomalies:
             loud.add(slot)
     bands = [
@@ -195,20 +196,33 @@ def _ticks(start: float, end: float, slot_s: float, span: str) -> list[charts.Ti
     return [*ticks, charts.Tick((end - start) / slot_s, words.clock(end) if span == "24h" else "now")]
 
 
-def strips(db: sqlite3.Connection, known: BundleWords, now: float) -> list[HostStrip]:
-    """Every host's last 24 hours, the loud ones first, then by name."""
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The last 24 hours of all hosts: their strips, and counts."""
+
+    strips: list[HostStrip]
+    totals: read.Totals
+
+
+def day(db: sqlite3.Connection, known: BundleWords, now: float) -> Day:
+    """Every host's last 24 hours, the loud ones first, then by name; one reading of the windows for all of it."""
     end = math.ceil(now / CELL_S) * CELL_S
     start = end - CELLS * CELL_S
-    rows: dict[str, list[read.Heat | None]] = {host.host: [None] * CELLS for host in read.hosts(db, since=now)}
-    for cell in read.heat(db, start, span_s=CELL_S):
+    rows: dict[str, list[read.DayCell | None]] = {host.host: [None] * CELLS for host in read.hosts(db, since=now)}
+    cells = read.day_cells(db, start, CELL_S)
+    for cell in cells:
         slot = round((cell.start - start) / CELL_S)
         if 0 <= slot < CELLS:
             rows.setdefault(cell.host, [None] * CELLS)[slot] = cell
-    found = [_strip(host, cells, known, start) for host, cells in rows.items()]
-    return sorted(found, key=lambda strip: (not strip.is_loud, strip.host))
+    found = [_strip(host, own, known, start) for host, own in rows.items()]
+    totals = read.Totals(
+        windows=sum(cell.windows for cell in cells), anomalies=sum(cell.anomalies for cell in cells),
+        hosts=len({cell.host for cell in cells}), rows=sum(cell.rows for cell in cells),
+    )  # fmt: skip
+    return Day(sorted(found, key=lambda strip: (not strip.is_loud, strip.host)), totals)
 
 
-def _strip(host: str, cells: Sequence[read.Heat | None], known: BundleWords, start: float) -> HostStrip:
+def _strip(host: str, cells: Sequence[read.DayCell | None], known: BundleWords, start: float) -> HostStrip:
     loud = [cell for cell in cells if cell is not None and cell.anomalies]
     worst = max(loud, key=lambda cell: known.height(cell.rarity, True), default=None)
     said = f"{len(loud)} of {CELLS} half-hours over the alert line" if loud else "normal or without rows all day"
@@ -216,7 +230,7 @@ def _strip(host: str, cells: Sequence[read.Heat | None], known: BundleWords, sta
     return HostStrip(host, charts.strip([_level(cell, known) for cell in cells], said), end, bool(loud))
 
 
-def _level(cell: read.Heat | None, known: BundleWords) -> int:
+def _level(cell: read.DayCell | None, known: BundleWords) -> int:
     if cell is None or not cell.windows:
         return 1
     if cell.anomalies:

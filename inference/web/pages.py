@@ -50,8 +50,8 @@ def overview_page() -> ResponseReturnValue:
     recent = read.incidents(db, since=now - overview.SLOTS[span][0] - overview.CELL_S, limit=1000)
     links = _listed(room, recent, now)
     open_rows = [link for link in links if link.state == "open"]
-    totals = read.totals(db, since=now - words.DAY_S)
-    strips = overview.strips(db, _any_words(room), now)
+    day = overview.day(db, _any_words(room), now)
+    strips, totals = day.strips, day.totals
     loud = [strip for strip in strips if strip.is_loud]
     ended = sum(1 for row in recent if row.state == "ended" and row.ended > now - words.DAY_S)
     newest = max((row.started for row in recent if row.state == "open"), default=None)

@@ -85,7 +85,7 @@ def view(
     """Gather and word it."""
     told, found = summary(db, agent, version, limits, now), drifting.newest(db, agent, version)
     rows = [_row(one, known, found) for one in found.features] if found else []
-    top = next((n for n, row in enumerate(rows) if n >= SHOWN or (n >= 5 and row.word[0] == "steady")), len(rows))
+    top = next((n for n, row in enumerate(rows) if n >= SHOWN and row.word[0] == "steady"), len(rows))
     return PerformanceView(
         agent=agent, version=version, is_active=is_active, headline=_headline(found, told), lead=_lead(found, now),
         facts=tuple(_facts(told, found, limits, now)), summary=told, drift=found, first=tuple(rows[:top]),
@@ -137,7 +137,7 @@ def _facts(told: Summary, found: DriftReport | None, limits: PerformanceLimits, 
             "mid" if rate is not None and rate > limits.anomaly_rate else "",
         ),
         Fact(
-            "Time for a window", f"{told.inference_ms:.2f} ms" if told.inference_ms is not None else "none judged",
+            "Time for a window", f"{told.inference_ms:.2g} ms" if told.inference_ms is not None else "none judged",
             f"limit {limits.latency_ms:g} ms",
             "mid" if told.inference_ms is not None and told.inference_ms > limits.latency_ms else "",
         ),
@@ -224,7 +224,7 @@ def _slots(hours: Sequence[tuple[float, float | None]], now: float) -> list[floa
 
 def _hour_ticks(now: float) -> list[charts.Tick]:
     begin = now - HOURS * 3600
-    ticks = [charts.Tick(0, words.day(begin).rsplit(" ", 1)[0])]
+    ticks = [charts.Tick(0, words.day(begin).split(" ")[0])]
     ticks += [
         charts.Tick(24 * n, words.day(begin + 86400 * n).split(" ")[0], wide_only=bool(n % 2)) for n in (2, 3, 4, 5)
     ]
@@ -270,7 +270,7 @@ def _hosts(db: sqlite3.Connection, agent: str, now: float) -> list[HostDays]:
     }
     query = (
         "SELECT host, CAST((window_end - ?) / 86400 AS INTEGER), count(*) FROM verdicts"
-        " WHERE is_anomaly = 1 AND incident_id IS NOT NULL AND agent = ? AND window_end >= ? GROUP BY 1, 2"
+        " WHERE is_anomaly = 1 AND incident_id IS NOT NULL AND +agent = ? AND +window_end >= ? GROUP BY 1, 2"
     )
     for host, day, count in db.execute(query, (begin, agent, begin)):
         if 0 <= day < HOST_DAYS:

@@ -6,8 +6,9 @@ import pytest
 from flask import Flask
 
 from inference.web.app import create_app as create_pi
-from tests import web_data, web_trainer
-from tests.web_client import csrf_of, set_up, signed_in
+from tests import web_data, web_routes_pi, web_trainer
+from tests.web_client import csrf_of, set_up
+from tests.web_client import with_session as signed_in
 from trainer.config import Settings
 from trainer.web.app import create_app as create_trainer
 
@@ -26,18 +27,7 @@ SHARED = {
     "api_models": ("/api/v1/models", "GET", 401, 200, 200, 200),
     "metrics": ("/metrics", "GET", 200, 200, 200, 200),
 }
-PI = {
-    **SHARED,
-    "overview": ("/", "GET", 303, 303, 303, 200),
-    "incidents": ("/incidents", "GET", 303, 303, 303, 200),
-    "incident": ("/incidents/1", "GET", 303, 303, 303, 200),
-    "models": ("/models", "GET", 303, 303, 303, 200),
-    "activate": (f"/models/wifi/{web_data.PREVIOUS}/activate", "POST", 303, 303, 303, 303),
-    "api_status": ("/api/v1/status", "GET", 401, 200, 200, 200),
-    "api_verdicts": ("/api/v1/verdicts?limit=3", "GET", 401, 200, 200, 200),
-    "api_incidents": ("/api/v1/incidents", "GET", 401, 200, 200, 200),
-    "api_incident": ("/api/v1/incidents/1", "GET", 401, 200, 200, 200),
-}
+PI = {**SHARED, **web_routes_pi.PI}
 TRAINER = {
     **SHARED,
     "models": ("/", "GET", 303, 303, 303, 200),
@@ -192,7 +182,7 @@ def test_a_foreign_host_name_is_turned_away(apps: dict[str, Flask], site: str, n
 @pytest.mark.parametrize(("site", "name"), ROUTES)
 def test_a_large_body_is_not_read(apps: dict[str, Flask], site: str, name: str) -> None:
     path, method, *_ = row_of(site, name)
-    size = LARGE.get(name, 70_000) if site == "trainer" else 70_000
+    size = (LARGE if site == "trainer" else web_routes_pi.LARGE).get(name, 70_000)
     answer = signed_in(apps[site]).open(path, method=method, data=b"x" * size)
     assert answer.status_code == 413
 
