@@ -18,7 +18,7 @@ TESTS ?= tests
 AGENT ?= wifi
 OUT ?= exports/logs-$(shell date -u +%Y%m%d-%H%M%S).csv.gz
 
-.PHONY: help setup lint format test bench demo train ship rollback export trainer inference compose-check deploy-pi undeploy-pi lock clean
+.PHONY: help setup lint format test arm-test bench demo train ship rollback export trainer inference compose-check deploy-pi undeploy-pi lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ format: $(V)/.ok ## let ruff put the code in shape
 
 test: $(V)/.ok ## all tests against real parts (FAULTS=quick|full, REAL_PARTS=all, TESTS=tests/unit)
 	$(BIN)/python -m pytest -q -n auto --dist loadfile $(TESTS)
+
+ARM_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pipit-arm64
+arm-test: $(V)/.ok ## the Pi's side on an emulated arm64 (Debian; fetches 50 MB once, installs nothing)
+	UV=$(BIN)/uv tests/arm/make_root.sh $(ARM_ROOT) requirements-inference.lock
+	ARM_ROOT=$(ARM_ROOT) $(BIN)/python -m pytest -q -rP tests/arm
 
 bench: $(V)/.ok ## the figures, peers side by side
 	@test -f bench/__main__.py || { echo "There is no bench/ here yet."; exit 1; }

@@ -33,7 +33,7 @@ SOURCE_DATE_EPOCH=1600000000 "$bin/python" -m pip wheel -q --disable-pip-version
 rm -rf build
 cp requirements-inference.lock "$parcel/requirements.lock"
 cp deploy/systemd/pipit-inference.service deploy/systemd/pipit-inference-web.service deploy/systemd/sshd-pipit.conf "$parcel"
-cp deploy/pi/install.sh deploy/pi/uninstall.sh deploy/pi/pipit-inference deploy/pi/pipit.env "$parcel"
+cp deploy/pi/install.sh deploy/pi/prune.sh deploy/pi/uninstall.sh deploy/pi/pipit-inference deploy/pi/pipit.env "$parcel"
 if [ "${WHEELHOUSE:-}" = 1 ]; then
   platforms=()
   for tag in manylinux_2_36 manylinux_2_34 manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_17 manylinux2014; do platforms+=(--platform "${tag}_$machine"); done

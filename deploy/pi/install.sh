@@ -52,8 +52,10 @@ if [ ! -e "$release/.complete" ]; then
   "$release/bin/python" -m pip install -q --disable-pip-version-check --no-compile --require-hashes --only-binary :all: $from -r "$here/requirements.lock"
   "$release/bin/python" -m pip install -q --disable-pip-version-check --no-compile --no-index --no-deps "$here"/*.whl
   "$release/bin/python" -m pip uninstall -q -y pip setuptools 2>/dev/null || true   # 15 MB that nothing here uses
-  "$release/bin/python" -m compileall -q "$release/lib" >/dev/null || true
-  "$release/bin/python" -c 'import inference.daemon, inference.postgres, inference.probe, inference.web.app, shared.judge' &&
+  sh "$here/prune.sh" "$release"/lib/python3*/site-packages
+  # Bytecode of what really runs is written by importing it once; the service itself may not write here.
+  imports='import inference.daemon, inference.postgres, inference.probe, inference.watch, inference.web.app, shared.judge, gunicorn.workers.gthread'
+  (cd / && env -u PYTHONDONTWRITEBYTECODE "$release/bin/python" -c "$imports") &&
     "$release/bin/pipit-inference" --version >/dev/null || die "the new release does not start; the old one was not touched"
   touch "$release/.complete"
 fi

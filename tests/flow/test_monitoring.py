@@ -37,7 +37,7 @@ def test_the_scrape_configuration_and_the_rules_are_valid(promtool: Path) -> Non
 
 
 def test_each_alert_speaks_when_it_should_and_is_silent_on_a_good_day(promtool: Path) -> None:
-    line = [promtool, "test", "rules", "pipit-alerts.test.yml"]
+    line = [str(promtool), "test", "rules", "pipit-alerts.test.yml"]
     done = subprocess.run(line, cwd=CONFIG, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -66,7 +66,7 @@ def test_what_the_daemon_writes_is_prometheus_text(promtool: Path) -> None:
     metrics.alive(1.0, 2.0)
     metrics.bundles({("wifi", "good"): 1})
     done = subprocess.run(
-        [promtool, "check", "metrics"], input=metrics.text(), capture_output=True, text=True, check=False
+        [str(promtool), "check", "metrics"], input=metrics.text(), capture_output=True, text=True, check=False
     )
     # The founding names keep their form: a gauge that is called …_detected, a total that is a gauge.
     assert "error" not in done.stderr.lower(), done.stderr
