@@ -86,9 +86,12 @@ def test_password_guessing_is_found_and_named_with_its_lines(model: Model) -> No
     worst = max(anomalies, key=lambda v: v.score or 0)
     assert worst.severity == "critical"
     assert worst.found_by == "model+rule"
-    assert worst.explanation[0].feature.startswith("psk_attempts")
-    assert worst.explanation[0].value is not None
-    assert worst.explanation[0].value > (worst.explanation[0].normal_high or math.inf)
+    # several features move together; the cause stands among the first three, far outside the host's range
+    cause = next(moved for moved in worst.explanation[:3] if moved.feature.startswith("psk_attempts"))
+    assert cause.contribution > 0
+    assert cause.value is not None
+    assert cause.normal_high is not None
+    assert cause.value > 5 * cause.normal_high
     assert any("POSSIBLE-PSK-MISMATCH" in line.message for line in worst.lines)
     assert "wrong attempts" in worst.description
 
@@ -190,9 +193,7 @@ def test_a_bundle_names_nobody(report: TrainReport, model: Model) -> None:
     """Hosts, addresses and networks of the site are in no file of a bundle but as salted hashes and stand-ins."""
     for name in ("golden.json", "reference.json", "report.html", "metadata.json"):
         text = report.files[name].decode()
-        for identity in ("ap1", "ap2", '"cam"', "02:00:00:00:00:0b"):
-            if identity.startswith("02:") and name == "golden.json":
-                continue  # a stand-in may look like this test's made-up address; the flow tests use real ones
+        for identity in ("ap1", "ap2", '"cam"', "0a:1b:2c:00:00:0b"):
             assert identity not in text, (name, identity)
 
 
