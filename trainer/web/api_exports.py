@@ -52,7 +52,7 @@ def validate(name: str, query: dict[str, Any]) -> ResponseReturnValue:
     if known is not None:
         return jsonify(status="completed", validation=known, training_id=None)
     job = room.submit(CheckOrder(one.name, agent), BY)
-    return jsonify(status="initializing", validation=None, training_id=job.key), 202
+    return jsonify(status="initializing", validation=None, training_id=job.key)
 
 
 def delete(name: str) -> ResponseReturnValue:
