@@ -7,9 +7,13 @@ from importlib import resources
 from pathlib import Path
 
 from shared import bundle, layout
-from tests.web_data import NOW, SAMPLE
-from trainer import history, targets
+from shared.agent import BUILTIN, load_agents
+from tests.web_data import HOSTILE_SSID, NOW, SAMPLE
+from trainer import exports, history, jobs, targets
 from trainer.history import Transfer
+from trainer.jobs import JobStore
+from trainer.orders import TrainOrder
+from trainer.validate import validate
 
 VERSION = "20260312_060000"
 REPORT = b"<!doctype html><title>Report</title><style>p{color:red}</style><p>What it learnt.</p>"
@@ -55,4 +59,29 @@ def fill(state_dir: Path) -> Path:
         history.record(
             state_dir, Transfer(NOW - 600, "ship", name, "wifi", VERSION, 43, 2_000_000, 1.2, state, "", reason)
         )
+    _add_jobs(state_dir)
     return models
+
+
+def _add_jobs(state_dir: Path) -> None:
+    """An export with what is in it, one job that failed with hostile text, and one that runs."""
+    folder = state_dir / "exports"
+    folder.mkdir()
+    (folder / "week.csv").write_text("id,timestamp,host,program,message\n1,2026-03-03T00:00:01Z,ap1,hostapd,hello\n")
+    report = validate(folder / "week.csv", load_agents([BUILTIN])["wifi"])
+    report.warnings.append(f"the most frequent: {HOSTILE_SSID}")
+    exports.save_check(state_dir, exports.find_export(folder, "week.csv"), "wifi", report.as_json())
+    store = JobStore(state_dir)
+    for number, name in enumerate(("week.csv", "other.csv"), 1):
+        store.submit(TrainOrder((name,)), "admin", NOW - 900 / number)
+        store.claim("work", NOW - 800 / number)
+        trail = [["validate", NOW - 700 / number, "31,901 rows good, 2 left out"], ["learn", NOW - 600 / number, ""]]
+        store.tell(
+            number, NOW - 500 / number, steps=["validate", "learn", "fit", "sign"], step="learn", share=0.4, trail=trail
+        )
+        store.log_of(store.listed(limit=1)[0]).parent.mkdir(exist_ok=True)
+        store.log_of(store.listed(limit=1)[0]).write_text(
+            f"2026-03-12T21:00:00.000Z WARNING trainer.job: {HOSTILE_SSID}\n"
+        )
+        if number == 1:
+            store.end(1, jobs.FAILED, NOW - 400, error=f"train: nothing but {HOSTILE_SSID}", code="failed")

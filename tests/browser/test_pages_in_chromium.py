@@ -12,28 +12,35 @@ from werkzeug.serving import make_server
 
 from inference.web.app import create_app as create_pi
 from tests import web_data, web_trainer
-from tests.web_client import PASSWORD, set_up
+from tests.web_client import set_up
 from trainer.web.app import create_app as create_trainer
 
 selenium = pytest.importorskip("selenium")
 from selenium import webdriver  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
+from tests.chromium import WAIT_S, look, sign_in, started  # noqa: E402
+
 pytestmark = pytest.mark.browser
-WAIT_S = 20
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-dev-shm-usage",
-)  # fmt: skip
 PI = ("/", "/?span=7d", "/incidents", "/incidents?host=ap1&severity=info", "/incidents/{evil_twin}", "/incidents/{ap_hang}",
       "/models", f"/models/wifi/{web_data.PREVIOUS}/activate", "/access")  # fmt: skip
 TRAINER = (
     "/",
     f"/models/wifi/{web_trainer.VERSION}",
     f"/models/wifi/{web_trainer.VERSION}/report",
+    "/compare",
+    "/clean-up",
+    "/train",
+    "/train?export=week.csv",
+    "/jobs/1",
+    "/jobs/2",
     "/fleet",
+    f"/ship?model=wifi_{web_trainer.VERSION}",
+    "/rollback?target=pi-lab&agent=wifi",
+    "/history",
+    "/settings",
+    "/api-guide",
     "/access",
 )
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -42,14 +49,8 @@ OVERFLOW = "return document.documentElement.scrollWidth - document.documentEleme
 @pytest.fixture(scope="module")
 def driver(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """One Chromium with a profile of its own, whose console can be read."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(chromium)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(str(chromium.with_name("chromedriver"))))
-    yield started
-    started.quit()
+    with started(chromium, tmp_path_factory.mktemp("chromium")) as each:
+        yield each
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +77,6 @@ def _serve(app: Flask):  # type: ignore[no-untyped-def]  # werkzeug gives its se
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
-
-
-def sign_in(driver: webdriver.Chrome, site: str) -> None:
-    driver.get(site + "/login")
-    if "/login" not in driver.current_url:
-        return
-    driver.find_element(By.ID, "pw").send_keys(PASSWORD)
-    driver.find_element(By.CSS_SELECTOR, ".login .btn.go").click()
-    WebDriverWait(driver, WAIT_S).until(lambda each: "/login" not in each.current_url)
-
-
-def look(driver: webdriver.Chrome, width: int, dark: bool) -> None:
-    """Set the width and what the system says about light and dark."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    wanted = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
 
 
 def incidents_of(driver: webdriver.Chrome, site: str) -> dict[str, str]:

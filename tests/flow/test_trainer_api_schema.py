@@ -60,7 +60,7 @@ def test_no_made_up_request_is_answered_otherwise_than_promised(
               response_schema_conformance)  # fmt: skip
     for operation in schema.get_all_operations():
 
-        @given(case=operation.ok().as_strategy())
+        @given(case=operation.ok().as_strategy())  # type: ignore[union-attr]  # the document is ours, and sound
         @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         def ask(case: schemathesis.Case) -> None:
             case.call_and_validate(app=app, headers=headers, checks=list(checks))
