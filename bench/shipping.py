@@ -116,9 +116,7 @@ def fifty(root: Path, server: SshdServer, table: Table) -> None:
     stop.set()
     thread.join(30)
     assert all(shipped.state == "loaded" for shipped in done)
-    table.add_row(
-        f"{FLEET} targets", f"{seconds:.0f} s", "", "≤ 60 s; 2 MB of a made-up model each, until all serve"
-    )
+    table.add_row(f"{FLEET} targets", f"{seconds:.0f} s", "", "≤ 60 s; 2 MB of a made-up model each, until all serve")
 
 
 def publish_to_serving(root: Path, server: SshdServer, table: Table) -> None:
