@@ -52,9 +52,13 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA cache_size=-512")  # kB: the pages of one transaction; the system caches the file anyway
+        parts = [each.SCHEMA for each in (bundle_store, performance, switches, drifting, validator)]
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'").fetchone() is None:
+            db.executescript(
+                "\n".join(["BEGIN IMMEDIATE;", schema.SCHEMA, *parts, "COMMIT;"])
+            )  # a reader sees all or none
         schema.create(db)
-        for tables in (bundle_store, performance, switches, drifting, validator):
-            db.executescript(tables.SCHEMA)
+        db.executescript("\n".join(parts))
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"open state: {path}: {error}; check the folder's owner, permissions and free space"

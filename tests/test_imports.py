@@ -20,7 +20,7 @@ SHARED_ALSO = {
     "shared/logs.py": {"rich"},  # logs on a terminal
     "shared/signing.py": {"cryptography"},  # signatures where there is no ssh-keygen
     "shared/web": {"flask", "werkzeug", "jinja2", "markupsafe", "argon2", "flask_wtf", "wtforms", "flask_limiter"}
-    | {"limits", "itsdangerous", "flask_smorest", "gunicorn", "prometheus_client"},  # what both sites need
+    | {"limits", "itsdangerous", "apispec", "marshmallow", "gunicorn", "prometheus_client"},  # what both sites need
 }
 # driver → where each service may import it.
 WEB = ("inference/web", "trainer/web", "shared/web")
@@ -28,7 +28,7 @@ DRIVERS = {
     "flask": WEB,
     "flask_wtf": WEB,
     "flask_limiter": WEB,
-    "flask_smorest": WEB,
+    "apispec": ("shared/web",),
     "werkzeug": WEB,
     "gunicorn": (*WEB, "inference/serve.py", "trainer/serve.py"),
     "argon2": ("shared/web",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,11 +45,16 @@ def fill_more(state_dir: Path, now: float = web_data.NOW, seed: int = 3) -> None
     db.close()
 
 
+def fill_performance(db: sqlite3.Connection, now: float) -> None:
+    """A week of figures."""
+    _performance(Performance(db), random.Random(3), now)
+
+
 def _performance(book: Performance, chance: random.Random, now: float) -> None:
     for hour in range(7 * 24, -1, -1):
         report = CycleReport(
             seen=7200, bad=3, late=1, seconds=0.02 + 0.006 * chance.random(), cpu_seconds=0.012,
-            agents={"wifi": Judged(chance.randint(60, 120), int(chance.random() < 0.2), 0.05)},
+            agents={"wifi": Judged(chance.randint(60, 120), int(chance.random() < 0.2), cpu_seconds=0.05)},
         )  # fmt: skip
         for _ in range(4):
             book.note(report, {"wifi": web_data.ACTIVE}, 47 + 3 * chance.random(), now - 3600.0 * hour)
