@@ -12,6 +12,7 @@ FEW_DAYS = 5.0
 MUCH_UNKNOWN = 0.05
 MUCH_LEFT_OUT = 0.05
 FEW_WINDOWS = 300
+MANY_FALSE, MUCH_FALSE = 3, 0.5  # incidents, and incidents a week and host
 
 
 def advice(facts: TrainFacts) -> tuple[str, ...]:
@@ -38,6 +39,7 @@ def _threshold(facts: TrainFacts) -> Iterator[str]:
         )
         return
     curve: Sequence[Mapping[str, Any]] = facts.evaluation.get("budget_curve", ())
+    yield from _alarms(facts, false)
     now = next((row for row in curve if row["budget"] == facts.alert_budget), None)
     if now is None or false is None or recall is None:
         return
@@ -60,6 +62,24 @@ def _threshold(facts: TrainFacts) -> Iterator[str]:
             f"A budget of {less['budget']:g} would have found as much with fewer false incidents "
             f"({less['false_incidents_per_host_week']:.2g} instead of {now['false_incidents_per_host_week']:.2g} a week and host)."
         )
+
+
+def _alarms(facts: TrainFacts, false: float | None) -> Iterator[str]:
+    """Who cries wolf: rules do not keep to the budget, so they are told apart."""
+    alarms: Sequence[Mapping[str, Any]] = facts.evaluation.get("false_alarms", ())
+    total = sum(one["incidents"] for one in alarms)
+    if not alarms or total < MANY_FALSE or false is None or false <= MUCH_FALSE:
+        return
+    most = alarms[0]
+    name, by = (
+        most["type"].replace("_", " "),
+        "a rule, which keeps to no budget" if most["by"] == "rule" else "the model",
+    )
+    hosts = "one host" if most["hosts"] == 1 else f"{most['hosts']} hosts"
+    yield (
+        f"{false:.2g} false incidents a week and host are many. {most['incidents']} of {total} were called {name}, by {by}, "
+        f"at {hosts}: look whether these are real, and name them with --labels if they are."
+    )
 
 
 def _worth(facts: TrainFacts) -> Iterator[str]:

@@ -42,6 +42,7 @@ Progress = Callable[[float], None]  # share done
 Cancelled = Callable[[], None]  # raises to stop
 
 LABELS, INJECTED = "labels", "injected faults"
+MOST_ALARMS = 10
 EACH = 3  # injected faults of every kind
 NONE, IGNORED = -1, -2  # groups of windows: no fault; too near to one to say
 CHECK_EVERY = 20_000  # rows between two looks at progress and cancellation
@@ -67,6 +68,7 @@ class Evaluation:
     importance: tuple[Importance, ...] = ()
     blocks: tuple[Mapping[str, float], ...] = ()
     seeds: Mapping[str, Any] = field(default_factory=dict)
+    alarms: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -91,6 +93,7 @@ class Evaluation:
             "cross_validation": [dict(block) for block in self.blocks],
             "stability": dict(self.seeds),
             "episodes": [outcome_json(one, names) for one in self.outcomes],
+            "false_alarms": [dict(one) for one in self.alarms],
             "notes": list(self.notes),
             **self.more,
         }
@@ -357,7 +360,21 @@ def measure(
         histogram=_histogram(sample) if both else {},
         baselines=tuple(baselines(seen, truth, groups, reference)) if both else (),
         importance=tuple(importances(model, seen, truth, seed)) if both else (),
+        alarms=tuple(_alarms(false)),
     )
+
+
+def _alarms(false: Sequence[Sequence[Seen]]) -> list[dict[str, Any]]:
+    """What false incidents were called, by the model or by a rule, and how many hosts had them; most frequent first."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for incident in false:
+        by = "rule" if any(one.ruled for one in incident) else "model"
+        kinds.setdefault((str(incident[0].type), by), []).append(incident[0].host)
+    ranked = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        {"type": kind, "by": by, "incidents": len(hosts), "hosts": len(set(hosts))}
+        for (kind, by), hosts in ranked[:MOST_ALARMS]
+    ]
 
 
 def event_metrics(events: EventScore) -> dict[str, float]:

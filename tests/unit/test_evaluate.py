@@ -173,3 +173,14 @@ def test_a_high_contamination_is_told_to_be_lowered_for_fewer_alarms() -> None:
 def test_a_missed_gate_comes_first() -> None:
     facts = replace(measured.trained().facts, gate={"passed": False, "reason": "recall is 0.2", "checks": []})
     assert advice(facts)[0].startswith("The gate was missed: recall is 0.2.")
+
+
+def test_who_cries_wolf_is_named_with_its_rule() -> None:
+    alarms = [
+        {"type": "sta_flapping", "by": "rule", "incidents": 39, "hosts": 18},
+        {"type": "x", "by": "model", "incidents": 1, "hosts": 1},
+    ]
+    told = {**measured.trained().facts.evaluation, "false_alarms": alarms}
+    told["metrics"] = {**told["metrics"], "false_incidents_per_host_week": 8.8}
+    said = " ".join(advice(replace(measured.trained().facts, evaluation=told)))
+    assert "39 of 40 were called sta flapping, by a rule, which keeps to no budget, at 18 hosts" in said
