@@ -175,7 +175,7 @@ def _page(typed: Typed, chosen: str | None, as_yaml: bool = False) -> str:
 
 def _export_row(one: ExportFile, agent: str, now: float) -> tuple[ExportFile, str]:
     report = exports.read_check(this_room().state_dir, one, agent)
-    known = f"{report['valid_rows']:,} rows, {words.figure(round(report['days']), 'day')}, " if report else ""
+    known = f"{words.figure(report['valid_rows'], 'row')}, {_span(report)}, " if report else ""
     return one, f"{known}{words.size(one.size_bytes)}, {words.moment(one.changed, now)}"
 
 
@@ -211,10 +211,19 @@ def _facts(report: Mapping[str, Any], now: float) -> list[Fact]:
         span = f"{report['start'][:16].replace('T', ' ')} to {report['end'][:16].replace('T', ' ')}"
     return [
         Fact("Rows", f"{report['valid_rows']:,} good", f"{bad:,} bad, left out" if bad else "none bad"),
-        Fact("Time", words.figure(round(report["days"]), "day"), span),
+        Fact("Time", _span(report), span),
         Fact("Hosts", f"{report['host_count']:,}", f"{report['agent_share']:.0%} of the rows are {report['agent']}'s"),
         Fact("Known lines", f"{1 - report['unknown_share']:.1%}", "of the agent's rows fit a pattern"),
     ]
+
+
+def _span(report: Mapping[str, Any]) -> str:
+    """How long a time it covers: "7 days", "13 min"."""
+    return (
+        words.figure(round(report["days"]), "day")
+        if report["days"] >= 2
+        else words.lasted(report["days"] * words.DAY_S)
+    )
 
 
 def _shapes(report: Mapping[str, Any] | None) -> list[tuple[str, int]]:
