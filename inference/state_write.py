@@ -19,8 +19,12 @@ COLUMNS = (
     *("type", "severity", "confidence", "description", "found_by", "features", "explanation", "scored_at", "sampled"),
     "nearest",
 )
-_INSERT = f"INSERT INTO verdicts ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (ours)
+_INSERT = (
+    f"INSERT INTO verdicts ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (ours)
+    " ON CONFLICT (agent, host, window_start) DO NOTHING"
+)
 _UPDATE = f"UPDATE verdicts SET revision = revision + 1, {', '.join(f'{name} = ?' for name in COLUMNS)} WHERE id = ?"  # noqa: S608
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 TAKEN_BACK = " (taken back: rows that came late made it normal)"
 
 
@@ -34,9 +38,9 @@ def save_verdicts(
     new: list[Verdict] = []
     changed: dict[str, Incident] = {}
     for verdict in verdicts:
-        if _row_of(db, verdict) is not None:
-            continue
         row_id = _insert(db, verdict, scored_at)
+        if row_id is None:
+            continue
         if verdict.is_anomaly:
             incident = incidents.add(verdict)
             changed[incident.key] = incident
@@ -59,7 +63,7 @@ def revise_verdicts(
         old = _row_of(db, verdict)
         if old is not None and _says_the_same(old, verdict):
             continue
-        row_id = _insert(db, verdict, scored_at) if old is None else _replace(db, int(old["id"]), verdict, scored_at)
+        row_id = _replace(db, int(old["id"]), verdict, scored_at) if old is not None else _insert(db, verdict, scored_at)
         incident_id = old["incident_id"] if old is not None else None
         if verdict.is_anomaly and incident_id is None:
             incident_id = _near(db, verdict) or _upsert(db, begin(verdict))
@@ -111,14 +115,17 @@ def _values(verdict: Verdict, scored_at: float) -> tuple[Any, ...]:
         verdict.agent, verdict.host, verdict.window_start, verdict.window_end, verdict.model_version, verdict.role,
         verdict.rows, verdict.score, verdict.rarity, int(verdict.is_anomaly), verdict.type, verdict.severity,
         verdict.confidence, verdict.description, verdict.found_by,
-        json.dumps(dict(verdict.features), separators=(",", ":")), json.dumps(explanation, separators=(",", ":")),
-        scored_at, int(verdict.sampled),
-        json.dumps(verdict.nearest, separators=(",", ":")) if verdict.nearest else None,
+        _encode(verdict.features), _encode(explanation) if explanation else "[]",
+        scored_at, int(verdict.sampled), _encode(verdict.nearest) if verdict.nearest else None,
     )  # fmt: skip
 
 
-def _insert(db: sqlite3.Connection, verdict: Verdict, scored_at: float) -> int:
-    row_id = int(db.execute(_INSERT, _values(verdict, scored_at)).lastrowid or 0)
+def _insert(db: sqlite3.Connection, verdict: Verdict, scored_at: float) -> int | None:
+    """The new verdict's row id, None where the window has a verdict already."""
+    done = db.execute(_INSERT, _values(verdict, scored_at))
+    if not done.rowcount:
+        return None
+    row_id = int(done.lastrowid or 0)
     _keep_lines(db, row_id, verdict)
     return row_id
 
@@ -138,7 +145,7 @@ def _keep_lines(db: sqlite3.Connection, row_id: int, verdict: Verdict) -> None:
         db.executemany("INSERT INTO lines (verdict_id, n, time, program, message, telling) VALUES (?,?,?,?,?,?)", lines)
 
 
-def _attach(db: sqlite3.Connection, row_id: int, incident_id: int | None) -> None:
+def _attach(db: sqlite3.Connection, row_id: int | None, incident_id: int | None) -> None:
     db.execute("UPDATE verdicts SET incident_id = ? WHERE id = ?", (incident_id, row_id))
 
 

@@ -19,6 +19,7 @@ from shared.values import Line, Moved, Verdict
 
 MOST_MOVED = 6
 MOST_LINES = 40
+MOST_HOSTS = 500  # whose worst normal day is remembered
 IN_A_FLOOD = " (a flood: not every line was looked at, some counts are lower bounds)"
 LEADS = 4  # features that may give an anomaly its name when no rule holds
 LEAST_LEAD = 0.5  # spread units that a feature must be beyond the host's worst normal day to do so
@@ -49,6 +50,8 @@ class Classifier:
         self._by_name = {feature.name: feature for feature in self._features}
         self._long = _long_names(model)
         self._suffix = long_suffix(model.spec)
+        self._worst: dict[tuple[str, str], tuple[Mapping[str, float], Mapping[str, float]]] = {}
+        self._shown: dict[str, tuple[list[tuple[int, str]], list[tuple[int, str]]]] = {}
         self._long_titles = [(i, self._features[i].name + self._suffix) for i in self._long]
 
     def set_budget(self, budget: float | None) -> None:
@@ -125,27 +128,37 @@ class Classifier:
 
     def _values(self, window: Window) -> dict[str, float | None]:
         """The features of the window's role by name, those of the half hour behind them; None where missing."""
-        values: dict[str, float | None] = {}
-        for feature, value in zip(self._features, window.short, strict=True):
-            if feature.role in ("any", window.role):
-                values[feature.name] = None if math.isnan(value) else value
-        for i, title in self._long_titles:
-            if self._features[i].role in ("any", window.role):
-                values[title] = None if math.isnan(window.long[i]) else window.long[i]
+        short, long = self._shown_of(window.role)
+        here, behind = window.short, window.long
+        values = {name: None if here[i] != here[i] else here[i] for i, name in short}
+        values.update({name: None if behind[i] != behind[i] else behind[i] for i, name in long})
         return values
 
+    def _shown_of(self, role: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+        """Position and name of each feature of a role, now and over the half hour."""
+        shown = self._shown.get(role)
+        if shown is None:
+            mine = [feature.role in ("any", role) for feature in self._features]
+            short = [(i, feature.name) for i, feature in enumerate(self._features) if mine[i]]
+            shown = self._shown[role] = short, [(i, title) for i, title in self._long_titles if mine[i]]
+        return shown
+
     def _hits(self, one: _Scored) -> list[Hit]:
-        names = self.model.rules.feature_names
-        worst = one.scale.worst_day(one.host_hash)
-        half = len(one.scale.names)
-        facts = Facts(
-            long=dict(zip(names, one.window.long, strict=True)),
-            now=dict(zip(names, one.window.short, strict=True)),
-            worst=dict(zip(one.scale.names, worst[half:], strict=True)),
-            worst_now=dict(zip(one.scale.names, worst[:half], strict=True)),
-            leaves=self.model.reference.leaves_logged,
-        )
+        worst, worst_now = self._worst_of(one)
+        facts = Facts(one.window.long, one.window.short, worst, worst_now, self.model.reference.leaves_logged)
         return self.model.rules.hits(one.window.role, facts)
+
+    def _worst_of(self, one: _Scored) -> tuple[Mapping[str, float], Mapping[str, float]]:
+        """The host's worst normal day over the half hour and over one window, by feature; remembered per host."""
+        key = (one.window.role, one.host_hash)
+        found = self._worst.get(key)
+        if found is None:
+            if len(self._worst) >= MOST_HOSTS:
+                self._worst.clear()
+            worst, half = one.scale.worst_day(one.host_hash).tolist(), len(one.scale.names)
+            by_name = [dict(zip(one.scale.names, part, strict=True)) for part in (worst[half:], worst[:half])]
+            found = self._worst[key] = by_name[0], by_name[1]
+        return found
 
     def _name(self, one: _Scored, hits: list[Hit], by_model: bool, by_rule: bool) -> tuple[str, str, float, str]:
         """(type, severity, confidence, description): by the first rule that holds, else by the feature that leads."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared import formula
@@ -34,10 +34,13 @@ def names_in_rule(rule: RuleSpec) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a rule sees: features over the half hour and now (NaN: missing), and the host's worst normal day."""
+    """What a rule sees: features over the half hour and now (NaN: missing), and the host's worst normal day.
 
-    long: Mapping[str, float]
-    now: Mapping[str, float]
+    Features follow `RuleBook.feature_names`; those without a worst day count as 0 there.
+    """
+
+    long: Sequence[float]
+    now: Sequence[float]
     worst: Mapping[str, float]  # long view
     worst_now: Mapping[str, float]
     leaves: bool
@@ -61,7 +64,7 @@ class RuleBook:
 
     def __init__(self, spec: AgentSpec) -> None:
         self.feature_names = tuple(feature.name for feature in spec.features)
-        self._names = set(self.feature_names)
+        self._places = {name: place for place, name in enumerate(self.feature_names)}
         self._rules = [
             (rule, self._compile(rule, rule.level), self._compile(rule, rule.when or "1")) for rule in spec.rules
         ]
@@ -82,15 +85,15 @@ class RuleBook:
 
     def _feature(self, node: ast.expr) -> str:
         name = formula.dotted(node)
-        if name not in self._names:
+        if name not in self._places:
             raise FormulaError(f"no feature is called {name!r}")
         return name
 
     def _name(self, identifier: str) -> Evaluate:
         if identifier == "leaves":
             return lambda facts: float(facts.leaves)
-        name = self._feature(ast.Name(id=identifier))
-        return lambda facts: _present(facts.long[name])
+        place = self._places[self._feature(ast.Name(id=identifier))]
+        return lambda facts: _present(facts.long[place])
 
     def _call(self, function: str, args: list[ast.expr], named: dict[str, ast.expr]) -> Evaluate:
         times = formula.number(named.pop("times")) if "times" in named else 2.0
@@ -103,12 +106,13 @@ class RuleBook:
         if function in ("now", "normal") and len(args) == 1:
             name = self._feature(args[0])
             if function == "now":
-                return lambda facts: _present(facts.now[name])
+                place = self._places[name]
+                return lambda facts: _present(facts.now[place])
             return lambda facts: facts.worst.get(name, 0.0)
         if function in ("over", "over_now") and len(args) == 3:
-            return _over(
-                self._feature(args[0]), formula.number(args[1]), formula.number(args[2]), times, function == "over_now"
-            )
+            name = self._feature(args[0])
+            floor, cap = formula.number(args[1]), formula.number(args[2])
+            return _over(name, self._places[name], floor, cap, times, function == "over_now")
         raise FormulaError(f"unknown call {function} with {len(args)} arguments")
 
 
@@ -116,12 +120,15 @@ def _present(value: float) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-def _over(name: str, floor: float, cap: float, times: float, newest: bool) -> Evaluate:
+def _over(name: str, place: int, floor: float, cap: float, times: float, newest: bool) -> Evaluate:
     if not 0 < floor <= cap:
         raise FormulaError(f"over({name}) needs 0 < floor ≤ cap")
 
     def evaluate(facts: Facts) -> float:
         value, worst = (facts.now, facts.worst_now) if newest else (facts.long, facts.worst)
-        return _present(value[name]) / max(floor, min(cap, times * worst.get(name, 0.0)))
+        present = value[place]
+        if not present or present != present:  # most are 0 in most windows
+            return 0.0
+        return present / max(floor, min(cap, times * worst.get(name, 0.0)))
 
     return evaluate
