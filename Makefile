@@ -52,7 +52,7 @@ format: $(V)/.ok ## let ruff put the code in shape
 test: $(V)/.ok ## all tests against real parts (FAULTS=quick|full, REAL_PARTS=all, TESTS=tests/unit)
 	$(BIN)/python -m pytest -q -n auto --dist loadfile $(TESTS)
 
-ARM_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pipit-arm64
+ARM_ROOT ?= /var/tmp/pipit-arm64-$(shell id -u)
 arm-test: $(V)/.ok ## the Pi's side on an emulated arm64 (Debian; fetches 50 MB once, installs nothing)
 	UV=$(BIN)/uv tests/arm/make_root.sh $(ARM_ROOT) requirements-inference.lock
 	ARM_ROOT=$(ARM_ROOT) $(BIN)/python -m pytest -q -rP tests/arm

@@ -51,8 +51,8 @@ class Arm:
 @pytest.fixture(scope="module")
 def arm(tmp_path_factory: pytest.TempPathFactory) -> Arm:
     """The packages of requirements-inference.lock and Pipit itself, pruned as deploy/pi/install.sh prunes them."""
-    folder = os.environ.get("ARM_ROOT")
-    if not folder:
+    folder = os.environ.get("ARM_ROOT", "")
+    if not folder or not Path(folder, "site").is_dir():
         pytest.skip("no emulated machine: make arm-test prepares one")
     site = tmp_path_factory.mktemp("arm") / "site"
     shutil.copytree(Path(folder, "site"), site, symlinks=True)
