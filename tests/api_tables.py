@@ -8,13 +8,14 @@ from pathlib import Path
 
 from inference.web import api as pi
 from shared.web.openapi import CONVERTERS, Operation
+from trainer.web import api as trainer
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "api.md"
 
 
 def tables() -> dict[str, str]:
     """Every table of the document by the name in its markers."""
-    return {"pi": "\n".join(_part(pi.OPERATIONS))}
+    return {"pi": "\n".join(_part(pi.OPERATIONS)), "trainer": "\n".join(_part(trainer.operations(0)))}
 
 
 def written(text: str) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import html
+import io
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from tests import web_data, web_trainer
-from tests.web_client import signed_in
+from tests.web_client import csrf_of, post, signed_in
+from trainer import catalogue
+from trainer.jobs import JobStore
 from trainer.web.app import create_app
 
 VERSION = web_trainer.VERSION
+EXPORT = b"timestamp,host,program,message\n2026-03-03T00:00:01Z,ap1,hostapd,hello\n"
 ADDRESS = f"/models/wifi/{VERSION}"
 
 
@@ -83,3 +90,128 @@ def test_metrics_tell_of_models_and_shipments(client: FlaskClient) -> None:
     assert 'pipit_trainer_models{agent="wifi"} 1.0' in text
     assert 'pipit_trainer_shipments{result="refused",target="pi-attic"} 1.0' in text
     assert "pipit_web_answer_seconds_count" in text
+
+
+def upload(client: FlaskClient, **fields: object) -> TestResponse:
+    """Send the training form as a browser does, with a file."""
+    token = csrf_of(client, "/train")
+    return client.post("/train", data={"csrf_token": token, **fields}, content_type="multipart/form-data")
+
+
+def test_an_upload_is_taken_in_and_looked_into_by_a_job(client: FlaskClient) -> None:
+    file = (io.BytesIO(EXPORT), "../Monday <b>.csv")
+    answer = upload(client, upload=file, do="check", **{"model.n_estimators": "50"})
+    assert answer.status_code == 303
+    assert answer.location == "/train?export=Monday-b-.csv&model.n_estimators=50"
+    page = client.get(answer.location).get_data(as_text=True)
+    assert "Looking into Monday-b-.csv" in page
+    assert 'value="50"' in page
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("logs.exe", EXPORT, "its name must end in"),
+        ("logs.csv", b"\x00" * 40, "no text file"),
+        ("week.csv", EXPORT, "already"),
+    ],
+)
+def test_a_wrong_upload_is_named_beside_its_field_and_not_kept(
+    client: FlaskClient, tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    before = sorted((tmp_path / "exports").iterdir())
+    answer = upload(client, upload=(io.BytesIO(data), name), do="check")
+    assert answer.status_code == 400
+    assert said in answer.get_data(as_text=True)
+    assert sorted((tmp_path / "exports").iterdir()) == before
+
+
+def test_every_wrong_setting_is_named_beside_its_field(client: FlaskClient) -> None:
+    wrong = {"model.max_samples": "4O96", "features.exclude": "nothing", "start_date": "soon"}
+    labels = (io.BytesIO(b'[{"type": "x"}]'), "episodes.json")
+    answer = upload(client, export="week.csv", do="start", labels=labels, **wrong)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 400
+    for field, said in (("model-max_samples", "4O96"), ("features-exclude", "has no feature"), ("start_date", "soon"),
+                        ("lb", "episode 1: no start")):  # fmt: skip
+        shown = re.search(rf'<span id="{field}-e"[^>]*><b>([^<]*)', page)
+        assert shown, field
+        assert said in html.unescape(shown[1])
+    assert 'value="4O96"' in page
+    assert "Four things are not right yet." in page
+
+
+def test_train_starts_a_job_and_pressing_twice_starts_no_second(client: FlaskClient, tmp_path: Path) -> None:
+    places = [post(client, "/train", "/train", export="week.csv", do="start", search="quick").location for _ in "ab"]
+    assert places == ["/jobs/3", "/jobs/3"]
+    job = JobStore(tmp_path).find("3")
+    assert job is not None
+    assert (job.kind, job.order["trials"], job.by) == ("tune", 8, "admin")
+    assert "waits for its turn: one job before it" in client.get("/jobs/3").get_data(as_text=True)
+    assert "week.csv stays: job 3 needs it." in follow(client, post(client, "/exports/week.csv/delete", "/train"))
+    assert "Job 3 is stopped." in follow(client, post(client, "/jobs/3/stop", "/jobs/3"))
+    assert "week.csv is deleted." in follow(client, post(client, "/exports/week.csv/delete", "/train"))
+
+
+def test_hostile_text_of_a_job_is_shown_as_codes(client: FlaskClient) -> None:
+    page = client.get("/jobs/1").get_data(as_text=True)
+    assert "<script>alert(1)" not in page
+    assert "U+202E" in page
+    assert client.get("/jobs/1/log").mimetype == "text/plain"
+
+
+def test_shipping_asks_once_more_and_a_missed_gate_asks_why(client: FlaskClient, tmp_path: Path) -> None:
+    page = client.get(f"/ship?model=wifi_{VERSION}").get_data(as_text=True)
+    assert f"<h1>Ship wifi {VERSION} to three Pis?</h1>" in page
+    gate = {"passed": False, "reason": "recall is 0.4", "checks": []}
+    catalogue.add_evaluation(tmp_path / "models", tmp_path, "wifi", VERSION, {"gate": gate}, web_data.NOW)
+    sent = {"model": f"wifi_{VERSION}", "to": "pi-lab"}
+    refused = post(client, "/ship", "/fleet", **sent)
+    assert refused.status_code == 400
+    assert "Say why it is shipped" in refused.get_data(as_text=True)
+    started = post(client, "/ship", "/fleet", **sent, reason="first of the site")
+    job = JobStore(tmp_path).find(started.location.rsplit("/", 1)[1])
+    assert job is not None
+    assert (job.order["force"], job.order["reason"], job.order["target"]) == (True, "first of the site", "pi-lab")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"name": "x", "url": "file:///tmp"}, "write sftp://user@host:port/inbox"),
+        ({"name": "x", "url": "sftp://pipit:secret@host/inbox"}, "a password in a URL"),
+        ({"name": "../x", "url": "sftp://pipit@host/inbox"}, "a name has letters"),
+        ({"name": "x", "url": "sftp://pipit@host/inbox", "identity": "/none"}, "is no file on this machine"),
+    ],
+)
+def test_a_pi_that_cannot_be_added_is_told_why_beside_the_field(
+    client: FlaskClient, fields: dict[str, str], said: str
+) -> None:
+    answer = post(client, "/fleet/targets", "/fleet", **fields)
+    assert answer.status_code == 400
+    assert said in answer.get_data(as_text=True)
+    assert 'aria-invalid="true"' in answer.get_data(as_text=True)
+
+
+def test_history_is_filtered_and_comes_as_a_table(client: FlaskClient) -> None:
+    page = client.get("/history?what=Refused&target=pi-attic").get_data(as_text=True)
+    assert "<h1>One thing happened, and it went wrong.</h1>" in page
+    rows = client.get("/history.csv").get_data(as_text=True).splitlines()
+    assert rows[0] == "time,what,about,details,seconds,result,by"
+    assert len(rows) == 5
+    assert "at least 7" in follow(client, post(client, "/history/clean-up", "/history", days="3"))
+
+
+def test_cleaning_up_keeps_what_runs_somewhere(client: FlaskClient, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "models/wifi" / VERSION, tmp_path / "models/wifi/20260101_000000")
+    page = client.get("/clean-up?keep=1").get_data(as_text=True)
+    assert "<h1>Remove one model, " in page
+    assert VERSION not in page
+    assert "One model removed." in follow(client, post(client, "/clean-up", "/clean-up", keep="1"))
+    assert not (tmp_path / "models/wifi/20260101_000000").exists()
+
+
+def follow(client: FlaskClient, answer: TestResponse) -> str:
+    """The page that an answer leads to."""
+    assert answer.status_code == 303
+    return client.get(answer.location).get_data(as_text=True)

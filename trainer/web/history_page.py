@@ -135,4 +135,8 @@ def _headline(found: Sequence[Entry]) -> str:
         return "Nothing has happened yet that this asks for."
     bad = sum(one.state[1] == "high" for one in found)
     first = f"{words.sentence(words.counted(len(found), 'thing'))} happened"
-    return f"{first}; {words.counted(bad, 'one', 'of them')} went wrong." if bad else f"{first}, and all went well."
+    if not bad:
+        return f"{first}, and all went well."
+    if bad == len(found):
+        return f"{first}, and {'it' if bad == 1 else 'all of them'} went wrong."
+    return f"{first}; {words.counted(bad, '', '').strip()} of them went wrong."

@@ -59,7 +59,8 @@ class Typed:
         for fault in error.faults or (str(error),):
             key = next((key for key in OFFERED if fault.startswith((f"--set {key}:", f"{key}:"))), "")
             said = fault.removeprefix("--set ").removeprefix(f"{key}: ") if key else fault
-            self.errors[key] = f"{self.errors[key]}; {said}" if key in self.errors else said
+            if said not in self.errors.get(key, ""):
+                self.errors[key] = f"{self.errors[key]}; {said}" if key in self.errors else said
 
     def fields(self) -> list[Field]:
         """All of them, in order."""

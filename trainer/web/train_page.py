@@ -22,7 +22,7 @@ from trainer.web import job_pages, job_words
 from trainer.web.api_exports import user_of
 from trainer.web.api_training import check_settings, moment
 from trainer.web.room import Room, this_room
-from trainer.web.train_form import OFFERED, TIMES, Typed
+from trainer.web.train_form import LISTS, OFFERED, TIMES, Typed
 
 LIVE_S = 2
 BY = "admin"
@@ -119,10 +119,11 @@ def _order(typed: Typed, chosen: str | None, room: Room) -> TrainOrder | None:
         typed.errors["export"] = str(error) if chosen else "Choose an export, or upload one."
         return None
     overrides, times, labels = typed.overrides(), {}, _labels(typed)
-    try:
-        check_settings(room, agent, overrides)
-    except ConfigError as error:
-        typed.blame(error)
+    for part in (overrides, {key: value for key, value in overrides.items() if key in LISTS}):
+        try:  # lists of names are looked at once more: among other faults they are not got to
+            check_settings(room, agent, part)
+        except ConfigError as error:
+            typed.blame(error)
     for name in TIMES:
         try:
             times[name] = moment(name, values.get(name))
