@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import abort
 
@@ -11,14 +11,15 @@ from inference import bounded, drifting, switches, validator
 from inference.bundle_store import CANDIDATE, GOOD, PROBATION, ActiveRow, BundleRow
 from inference.drifting import DriftReport
 from inference.monitor import drift_settings
-from inference.pull import choose, fetch
-from inference.reconcile import ACTIVATE, ROLLBACK
-from inference.trainer_api import Offer, TrainerApi
+from inference.reconciling import ACTIVATE, ROLLBACK
 from inference.validator import Validation
 from inference.web.room import Room
 from shared import layout
 from shared.clean import clean
 from shared.errors import RequestError
+
+if TYPE_CHECKING:
+    from inference.trainer_api import TrainerApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +151,17 @@ def analyze(room: Room, row: BundleRow, rows: list[dict[str, Any]], budget: floa
 
 def trainer(room: Room) -> TrainerApi:
     """The trainer that the settings name. Raises ConfigError (409 here) where they name none."""
+    from inference.trainer_api import TrainerApi  # TLS and all: 3 MB that most Pis never need
+
     return TrainerApi(room.settings.trainer_url, room.settings.trainer_token)
 
 
 def bring(room: Room, reference: str, agent: str | None, by: str, wait_s: float) -> Asked:
     """Fetch a version from the trainer into the inbox, and ask for it to serve."""
+    from inference.pull import choose, fetch
+
     api = trainer(room)
-    offer: Offer = choose(api.offers(), reference, agent)
+    offer = choose(api.offers(), reference, agent)
     row, active = room.store().known(offer.agent, offer.version), room.store().active(offer.agent)
     if row and active and active.version == offer.version and row.serial == offer.serial:
         return Asked(None, offer.agent, offer.version, ACTIVATE, "good it runs already")
