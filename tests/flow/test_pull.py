@@ -198,8 +198,13 @@ def say(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **heade
 
 def test_the_token_never_follows_a_redirect() -> None:
     heard: list[str | None] = []
+
+    def listen(handler: BaseHTTPRequestHandler) -> None:
+        heard.append(handler.headers["Authorization"])
+        say(handler, b"{}")
+
     with (
-        stand_in(lambda h: (heard.append(h.headers["Authorization"]), say(h, b"{}"))[1]) as elsewhere,
+        stand_in(listen) as elsewhere,
         stand_in(lambda h: say(h, b"", 302, Location=elsewhere + "/api/v1/models")) as url,
         pytest.raises(ShipError, match="elsewhere") as refused,
     ):
@@ -240,7 +245,11 @@ def test_nonsense_from_the_far_side_is_an_error_with_a_code(answer: Answer, code
 def test_a_far_side_that_never_answers_is_given_up() -> None:
     stop = threading.Event()
     began = time.monotonic()
-    with stand_in(lambda _: stop.wait(10) and None) as url:
+
+    def never(_handler: BaseHTTPRequestHandler) -> None:
+        stop.wait(10)
+
+    with stand_in(never) as url:
         with pytest.raises(ShipError) as late:
             TrainerApi(url, "t", timeout_s=0.3).offers()
         stop.set()

@@ -18,7 +18,7 @@ from shared.errors import ConfigError, ShipError
 from tests.fakes import V1, V2, V3, Pi, Workshop, bundle_files
 from tests.services import free_port
 from tests.sshd_server import SshdServer
-from trainer import cli_registry, cli_ship, fleet, history, targets
+from trainer import cli_models, cli_registry, cli_ship, fleet, history, targets
 from trainer.deliver import Sender, behind, deliver, roll_back
 from trainer.keys import next_serial
 from trainer.remote import LocalRemote
@@ -320,10 +320,10 @@ def test_keys_show_prints_what_a_pi_needs(workshop: Workshop, run: Callable[...,
 def test_models_are_listed_shown_and_pruned(workshop: Workshop, run: Callable[..., Result]) -> None:
     for version in (V1, V2, V3):
         workshop.make(version)
-    listed = json.loads(run(cli_registry.models, "list", "--json").stdout)
+    listed = json.loads(run(cli_models.models, "list", "--json").stdout)
     assert [entry["version"] for entry in listed] == [V3, V2, V1]
-    assert json.loads(run(cli_registry.models, "show", V1).stdout)["model_id"] == f"wifi_{V1}"
-    assert run(cli_registry.models, "prune", "--keep", "2").stdout == f"removed wifi_{V1}\n"
+    assert json.loads(run(cli_models.models, "show", V1).stdout)["model_id"] == f"wifi_{V1}"
+    assert run(cli_models.models, "prune", "--keep", "2").stdout == f"removed wifi_{V1}\n"
 
 
 @pytest.mark.parametrize(
