@@ -183,7 +183,7 @@ def _faults_of(bench: Bench, config: TrainConfig, role: str, block: int) -> tupl
         return None
     raw = faults.raw[mine][:, _places(bench, config, role)]
     index = np.zeros(len(raw), dtype=np.int64)
-    return RoleTable(faults.hosts[mine], index, raw, np.empty((len(raw), 0))), faults.faults[mine]
+    return RoleTable(faults.hosts[mine], index, raw, np.empty((len(raw), 0), dtype=np.float32)), faults.faults[mine]
 
 
 def _places(bench: Bench, config: TrainConfig, role: str) -> list[int]:

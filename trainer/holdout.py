@@ -31,6 +31,7 @@ LEAST_TRAINING = 50  # windows of a role
 LEAST_HELD_BACK = 20  # windows; in fewer there is no place for a fault
 LEAST_LEAVES = 3  # rows that tell of a client's leaving before access points are believed to log it
 LABEL_BLOCKS = 3
+MOST_FOLDS = 7  # for the threshold of a model that is only measured
 WARM_S = 7200.0  # rows before a span that fill trailing views and tell who is there
 
 
@@ -88,8 +89,10 @@ def model_without(material: Material, start: int, end: int, until: float) -> Mod
     kept = {role: table for role, table in kept.items() if len(table) >= LEAST_TRAINING}
     if not kept:
         return None
-    known = material.learner.known(until)
-    fitted = calibrate_and_fit(kept, material.spec, material.config, known.salt)
+    known, config = material.learner.known(until), material.config
+    folds = min(MOST_FOLDS, config.training.cross_validation_folds)
+    config = replace(config, training=replace(config.training, cross_validation_folds=folds))
+    fitted = calibrate_and_fit(kept, material.spec, config, known.salt)
     files = {
         "agent.yaml": material.spec.raw,
         "scorer.npz": dump_forests(fitted.forests),

@@ -28,7 +28,7 @@ def normal_ranges(roles: Mapping[str, RoleTable], spec: AgentSpec) -> tuple[Norm
     found = []
     for role, table in roles.items():
         for column, feature in enumerate(spec.features):
-            values = table.short[:, column]
+            values = table.short[:, column].astype(np.float64)
             present = values[~np.isnan(values)]
             if len(present):
                 low, middle, high = (float(q) for q in np.quantile(present, QUANTILES))
@@ -116,7 +116,7 @@ def _profile(table: RoleTable, spec: AgentSpec) -> dict[str, dict[str, object]]:
     """Quantiles of each feature and the share of windows that have it: what drift is measured against."""
     profile: dict[str, dict[str, object]] = {}
     for column, feature in enumerate(spec.features):
-        values = table.short[:, column]
+        values = table.short[:, column].astype(np.float64)
         present = values[~np.isnan(values)]
         if len(present):
             profile[feature.name] = {"quantiles": _grid(present), "present": round(len(present) / len(values), 4)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,16 +24,18 @@ class RoleTable:
     """The windows of one role, n of them, in time order.
 
     hosts: (n,) names. index: (n,) window number since the epoch. raw: (n, 2·J) scored features, now and over the half
-    hour. short: (n, F) every feature of the agent, now.
+    hour. short: (n, F) every feature of the agent, now; 32-bit, for ranges and profiles only.
     """
 
     hosts: npt.NDArray[np.str_]
     index: npt.NDArray[np.int64]
     raw: Floats
-    short: Floats
+    short: npt.NDArray[np.float32]
 
     def pick(self, keep: npt.NDArray[np.bool_]) -> RoleTable:
         """The windows for which `keep` is true."""
+        if keep.all():
+            return self
         return RoleTable(self.hosts[keep], self.index[keep], self.raw[keep], self.short[keep])
 
     def __len__(self) -> int:
@@ -65,20 +67,39 @@ def tabulate(
     extractor = FeatureExtractor(spec, known)
     programs = frozenset(spec.programs)
     columns = {role: list(scored_columns(spec, role, exclude)) for role in extractor.table.roles}
-    parts: dict[str, list[tuple[str, int, Floats, Floats]]] = defaultdict(list)
+    parts = {role: _Rows() for role in columns}
     watch = SilenceWatch(spec.silence) if spec.silence else None
     spoke: dict[str, float] = {}
     tables = Tables({})
     for window in windows((row for row in rows if row[3] in programs), extractor):
-        columns_here = columns[window.role]
-        raw = np.array([window.short[i] for i in columns_here] + [window.long[i] for i in columns_here])
-        parts[window.role].append((window.host, round(window.start / spec.window_s), raw, np.array(window.short)))
+        parts[window.role].add(window, columns[window.role], round(window.start / spec.window_s))
         if watch is not None and window.role == watch.spec.role:
             _pause(tables, watch, window, spoke, faults)
-    for role, found in parts.items():
-        hosts, index, raws, shorts = zip(*found, strict=True)
-        tables.roles[role] = RoleTable(np.array(hosts), np.array(index), np.array(raws), np.array(shorts))
+    tables.roles.update({role: rows_.table() for role, rows_ in parts.items() if rows_.index})
     return tables
+
+
+class _Rows:
+    """Windows of one role while they come in, as flat arrays: a list of small arrays would take three times the memory."""
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+        self.index = array("q")
+        self.raw, self.short = array("d"), array("f")
+
+    def add(self, window: Window, columns: list[int], index: int) -> None:
+        self.hosts.append(window.host)
+        self.index.append(index)
+        self.raw.extend([window.short[i] for i in columns])
+        self.raw.extend([window.long[i] for i in columns])
+        self.short.extend(window.short)
+
+    def table(self) -> RoleTable:
+        n = len(self.index)
+        raw, short = np.frombuffer(self.raw, np.float64), np.frombuffer(self.short, np.float32)
+        return RoleTable(
+            np.array(self.hosts), np.frombuffer(self.index, np.int64), raw.reshape(n, -1), short.reshape(n, -1)
+        )
 
 
 def _pause(tables: Tables, watch: SilenceWatch, window: Window, spoke: dict[str, float], faults: Faults | None) -> None:
