@@ -31,6 +31,8 @@ install -m 600 "$1/authorized_keys" root/root/.ssh/authorized_keys
 install -m 600 "$1/host_key" root/etc/ssh/ssh_host_ed25519_key
 install -m 644 "$1/host_key.pub" root/etc/ssh/ssh_host_ed25519_key.pub
 install -m 755 "$1/systemctl" root/usr/local/bin/systemctl
+[ -e root/usr/bin/sudo ] || printf '#!/bin/sh\nexec "$@"\n' > root/usr/local/bin/sudo
+chmod 755 root/usr/local/bin/sudo 2>/dev/null || true
 for user in pipit pi-models; do chroot root userdel $user 2>/dev/null || true; done
 rm -rf root/opt/pipit root/etc/pipit root/var/lib/pipit
 echo $$ > "$1/pid"

@@ -109,7 +109,7 @@ def main(words: list[str]) -> int:
     if verb in ("restart", "disable", "stop"):
         for name in rest:
             stop(name)
-    if verb == "restart":
+    if verb in ("restart", "start"):
         return 0 if all(start(name) for name in rest) else 1
     return 0
 

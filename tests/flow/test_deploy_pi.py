@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from tests.conftest import need
 from tests.daemon_process import ROOT, Trained, environment, trained
+from tests.doc_blocks import blocks
 from tests.pi_root import PiRoot
 from tests.services import MissingPartError, running, wait_until
 
@@ -81,6 +83,17 @@ HEALTH = (
 )
 
 
+def test_the_pis_blocks_of_the_documents_run_one_after_another(pi: PiRoot) -> None:
+    """After the test above: a Pi is installed and serves. The blocks are those of installation, operations, troubleshooting."""
+    for block in blocks("sh pi"):
+        script = shlex.quote("set -e\n" + block.text)
+        said = pi.run(f"bash -c {script} 2>&1 || {{ echo {block.name} failed; exit 1; }}")
+        if "pipit-inference status" in block.text:
+            assert "model      none" not in said, said
+    assert pi.run("stat -c %U /var/lib/pipit/state.db").strip() == "pipit", "a restored backup belongs to the service"
+    wait_until(lambda: '"status":"ok"' in pi.run(HEALTH).replace(" ", ""), "a healthy page")
+
+
 def test_a_release_that_does_not_start_leaves_the_old_one_serving(pi: PiRoot, trained: Trained) -> None:
     """After the test above: the installed release serves; the next one is broken by a unit that cannot start."""
     served = pi.run("readlink /opt/pipit/current").strip()
@@ -95,6 +108,7 @@ def test_a_release_that_does_not_start_leaves_the_old_one_serving(pi: PiRoot, tr
     wheel = next(work.glob("*.whl"))
     parcel = [
         "deploy/pi/install.sh",
+        "deploy/pi/prune.sh",
         "deploy/pi/pipit-inference",
         "deploy/pi/pipit.env",
         "deploy/systemd/sshd-pipit.conf",
