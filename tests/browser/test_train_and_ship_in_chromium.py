@@ -43,7 +43,11 @@ def site(tmp_path: Path, own_sshd: SshdServer) -> Iterator[str]:
     """A trainer's site with its worker, and one Pi that reconciles."""
     state = tmp_path / "state"
     ensure_key(state)
-    settings = Settings(models_dir=tmp_path / "models", exports_dir=tmp_path / "exports", state_dir=state)
+    quick = tmp_path / "model_config.yaml"
+    quick.write_text("evaluation: {inject: false, cross_validation: false}\n")
+    settings = Settings(
+        models_dir=tmp_path / "models", exports_dir=tmp_path / "exports", state_dir=state, model_config_file=quick
+    )
     targets.add_target(state, targets.parse_target("attic", own_sshd.url, own_sshd.identity, own_sshd.known_hosts))
     pi = RunningPi(tmp_path / "pi", state / ALLOWED, inbox=own_sshd.inbox)
     pi.load, pi.probe_command = load_model, COMMAND
