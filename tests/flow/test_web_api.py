@@ -284,9 +284,9 @@ def test_without_a_trainer_the_connection_says_what_to_set(call: Caller) -> None
 
 def test_a_pi_on_which_nothing_ran_answers_everywhere(tmp_path: Path) -> None:
     call = Caller(tmp_path)
+    known = {"version": A, "agent_id": "wifi", "incident_id": "1", "wish_id": "1", "mute_id": "1", "model_path": A}
     for operation in api.OPERATIONS:
-        known = {"version": A, "agent_id": "wifi", "incident_id": "1", "wish_id": "1", "mute_id": "1", "model_path": A}
-        path = CONVERTERS.sub(lambda match, known=known: known[match["name"]], operation.path)
+        path = CONVERTERS.sub(lambda match: known[match["name"]], operation.path)
         assert call(operation.method, path).status_code in (200, 400, 404, 409, 503), operation.endpoint
     for page in ("/", "/incidents", "/models", "/agents", "/performance", "/transfers", "/settings", "/api-guide"):
         assert _signed_in_status(call.app, page) in (200, 303), page
