@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ class RoleTable:
     hosts: npt.NDArray[np.str_]
     index: npt.NDArray[np.int64]
     raw: Floats
-    short: npt.NDArray[np.float32]
+    short: npt.NDArray[np.floating[Any]]
 
     def pick(self, keep: npt.NDArray[np.bool_]) -> RoleTable:
         """The windows for which `keep` is true."""

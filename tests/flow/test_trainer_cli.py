@@ -278,7 +278,8 @@ def test_a_person_is_told_what_was_learnt_and_what_comes_next(trainer: Trainer) 
     labels.write_text(json.dumps([episode]))
     done = trainer.run(
         "train", EXPORT, "--labels", labels, "--models", "elsewhere", "--config", CONFIGS / "flat_v2.yaml",
-        "--set", "detection.alert_budget=1", "--set", "model.n_estimators=20",
+        "--set", "detection.alert_budget=1", "--set", "model.n_estimators=20", "--set", "evaluation.inject=false",
+        "--set", "training.cross_validation_folds=3",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "learnt" in done.stdout
