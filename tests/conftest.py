@@ -154,7 +154,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker of a run in several processes hands in what it used."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["parts"] = {name: (part.name, str(part.program), part.version, part.how) for name, part in _found.items()}
+        output["parts"] = {
+            name: (part.name, str(part.program), part.version, part.how) for name, part in _found.items()
+        }
         output["missing"], output["tests"] = dict(_missing), dict(_tests)
 
 
