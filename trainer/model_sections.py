@@ -96,7 +96,7 @@ class ModelSection:
     n_estimators: int = setting(100, "Trees of the forest.", "trees", low=1, high=2000)
     max_samples: str | int | float = setting(
         "auto",
-        "Windows that each tree is grown on; auto is 1024.",
+        "Windows that each tree is grown on; auto is 256.",
         "windows",
         parser=_Samples,
         form="auto, a whole number, or a share from 0 to 1",

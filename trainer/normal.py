@@ -98,7 +98,7 @@ def reference_json(
 
 def _highest(scores: Floats) -> list[float]:
     """The highest scores, ascending: rarity is counted among them."""
-    return [float(score) for score in np.sort(scores)[-KEPT_SCORES:]]
+    return [float(f"{score:.7g}") for score in np.sort(scores)[-KEPT_SCORES:]]
 
 
 def _grid(values: Floats) -> list[float]:
