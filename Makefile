@@ -14,6 +14,8 @@ DSN ?=
 CONFIG ?=
 HOST ?=
 ONCE ?=
+CORPUS ?=
+ARGS ?=
 TESTS ?= tests
 AGENT ?= wifi
 OUT ?= exports/logs-$(shell date -u +%Y%m%d-%H%M%S).csv.gz
@@ -56,6 +58,9 @@ ARM_ROOT ?= /var/tmp/pipit-arm64-$(shell id -u)
 arm-test: $(V)/.ok ## the Pi's side on an emulated arm64 (Debian; fetches 50 MB once, installs nothing)
 	UV=$(BIN)/uv tests/arm/make_root.sh $(ARM_ROOT) requirements-inference.lock
 	ARM_ROOT=$(ARM_ROOT) $(BIN)/python -m pytest -q -rP tests/arm
+
+bench-detection: $(V)/.ok ## what is found, beside simpler detectors and under stress (CORPUS=folder, ARGS='--seeds 10')
+	$(BIN)/python -m bench.detection $(CORPUS) $(ARGS)
 
 bench: $(V)/.ok ## the figures, peers side by side
 	@test -f bench/__main__.py || { echo "There is no bench/ here yet."; exit 1; }
