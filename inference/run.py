@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from inference.lean import python_hashes_only
 from shared.config import environ
 from shared.errors import ConfigError, PipitError, SourceError
 
@@ -31,6 +32,7 @@ def become_daemon(config: Path | None, flags: Mapping[str, Any]) -> NoReturn:
 
 def main(arguments: list[str]) -> int:
     """Serve until told to stop; the exit code."""
+    python_hashes_only()
     from inference.config import Settings, load_settings
     from inference.daemon import Daemon
     from shared.clean import clean

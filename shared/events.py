@@ -77,9 +77,10 @@ _Winner = tuple[str, int, Callable[[str], "re.Match[str] | None"] | None, Mappin
 
 
 class EventParser:
-    """Parses the messages of one agent; keeps the results of the last messages, since lines repeat."""
+    """Parses the messages of one agent; keeps the results of the last messages, since lines repeat (0: keeps none)."""
 
-    def __init__(self, spec: AgentSpec) -> None:
+    def __init__(self, spec: AgentSpec, cache_size: int = CACHE_SIZE) -> None:
+        self._cache_size = cache_size
         patterns = [
             (event, index, number) for index, event in enumerate(spec.events) for number in range(len(event.patterns))
         ]
@@ -106,9 +107,10 @@ class EventParser:
         if found is not None:
             return found
         parsed = self._parse(program, severity, message)
-        if len(self._cache) >= CACHE_SIZE:
+        if len(self._cache) >= self._cache_size:
             self._cache.clear()
-        self._cache[key] = parsed
+        if self._cache_size:
+            self._cache[key] = parsed
         return parsed
 
     def _parse(self, program: str, severity: int, message: str) -> Parsed:

@@ -233,14 +233,16 @@ class FeatureExtractor:
     Args:
         spec: the agent whose events and features are used.
         known: what training knows (addresses, networks, usual counts); without it nothing counts as unseen.
+        cache_size: different messages whose parse is remembered; 20,000 of them take 16 MB.
 
     `add` takes rows in any order; a row of a pane that is already closed is counted in `late` and changes nothing.
     """
 
-    def __init__(self, spec: AgentSpec, known: Known = NOTHING_KNOWN) -> None:
+    def __init__(self, spec: AgentSpec, known: Known = NOTHING_KNOWN, cache_size: int = CACHE_SIZE) -> None:
         self.spec, self.known = spec, known
+        self._cache_size = cache_size
         self.table = FeatureTable(spec)
-        self.parser = EventParser(spec)
+        self.parser = EventParser(spec, cache_size=0)  # cells are remembered here
         self.late = 0
         self.closed_until = -math.inf
         self._span = spec.window_s
@@ -332,7 +334,7 @@ class FeatureExtractor:
             min(parsed.repeat, MAX_REPEAT),
             min(parsed.again, MAX_REPEAT),
         )
-        if len(self._cells) >= CACHE_SIZE:
+        if len(self._cells) >= self._cache_size:
             self._cells.clear()
         self._cells[key] = cell
         return cell

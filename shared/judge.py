@@ -16,6 +16,7 @@ from shared.model import Model
 from shared.silence import SilenceWatch
 from shared.values import Row, Verdict
 
+REMEMBERED = 4_000  # different messages: 3 MB
 WARM_WINDOWS = 6  # panes that the trailing view of a window looks back at
 
 
@@ -32,7 +33,7 @@ class Judge:
 
     def __init__(self, model: Model, budget: float | None = None) -> None:
         self.model = model
-        self._extractor = model.extractor()
+        self._extractor = model.extractor(REMEMBERED)
         self._classifier = Classifier(model, budget, self._extractor.table.events_of())
         self._programs = frozenset(model.spec.programs)
         self._watch = SilenceWatch(model.spec.silence) if model.spec.silence else None

@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.agent import AgentSpec, parse_agent
 from shared.errors import BundleError, ConfigError
-from shared.features import FeatureExtractor
+from shared.features import CACHE_SIZE, FeatureExtractor
 from shared.nearest import NormalWindows, normal_windows
 from shared.peak import NO_PEAK, Peak
 from shared.reference import Known, Normal, Reference, SilenceLimits, Tail, hashed
@@ -49,9 +49,9 @@ class Model:
         """The compiled rules."""
         return RuleBook(self.spec)
 
-    def extractor(self) -> FeatureExtractor:
+    def extractor(self, cache_size: int = CACHE_SIZE) -> FeatureExtractor:
         """A fresh extractor that sees the world as training did."""
-        return FeatureExtractor(self.spec, self.reference.known)
+        return FeatureExtractor(self.spec, self.reference.known, cache_size)
 
     def host_hash(self, host: str) -> str:
         """How the bundle names a host."""
