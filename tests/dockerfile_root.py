@@ -26,7 +26,7 @@ stage() {
   mount -t proc proc $root/proc
   mount -t tmpfs -o mode=1777 none $root/tmp
   for user in pipit; do chroot $root userdel $user 2>/dev/null || true; done
-  rm -rf $root/opt/pipit $root/opt/build $root/app $root/src $root/wheels $root/usr/local/bin/python
+  rm -rf $root/opt/pipit $root/opt/build $root/app $root/src $root/wheels $root/locked $root/usr/local/bin/python
   ln -s /usr/bin/python3 $root/usr/local/bin/python
 }
 within() { chroot "$root" /usr/bin/env -i "$@"; }
