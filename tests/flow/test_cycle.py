@@ -17,6 +17,7 @@ from inference.models import ModelSlot
 from inference.revising import Reviser
 from inference.source import Cursor
 from inference.sqlite_source import SqliteSource, create_table
+from inference.steady import SteadyClock
 from shared.errors import StoreError
 from shared.values import Row, Verdict
 from tests.fakes_judge import FakeJudge, fake_replay, fake_serving, fake_slot
@@ -34,6 +35,7 @@ class Pi:
         self.writer = sqlite3.connect(self.logs)
         self.slot = fake_slot()
         self.reports: list[CycleReport] = []
+        self.clock: SteadyClock | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -56,7 +58,7 @@ class Pi:
         limits = Limits(batch_rows, cycle_rows)
         return run_cycle(
             self.source, self.judges, self.standing, self.state, self.reports.append, lambda: self.now, limits,
-            reviser=self.reviser,
+            reviser=self.reviser, clock=self.clock,
         )  # fmt: skip
 
     def verdicts(self) -> list[Verdict]:

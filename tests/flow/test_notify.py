@@ -129,7 +129,7 @@ def test_what_does_not_get_through_is_tried_again_later_and_later_and_given_up_a
     put(db)
     now, waits = NOW, []
     while states(db) == ["waiting"]:
-        assert empty_outbox(db, sender(hook.url), lambda: now) == (0, 1)
+        assert empty_outbox(db, sender(hook.url), lambda at=now: at) == (0, 1)
         due = outbox.next_due(db)
         if due is not None:
             waits.append(due - now)
