@@ -200,7 +200,9 @@ class Service:
         self.challengers.forget()
 
     def _fresh_state(self) -> state.State:
-        return state.State(self.db, Teller(self.settings.page_url)) if self.settings.notify_urls else state.State(self.db)
+        return (
+            state.State(self.db, Teller(self.settings.page_url)) if self.settings.notify_urls else state.State(self.db)
+        )
 
     def _fresh_judges(self) -> ChallengedJudges:
         limits = (self.settings.grace_s, self.settings.late_s)

@@ -285,6 +285,21 @@ def test_unusual_column_names_are_found_or_set(table: Table) -> None:
     assert rows[0][2:] == ("ap1", "hostapd", "27", 6, "text")
 
 
+def test_a_syslog_tag_in_the_program_column_is_read_as_the_program(table: Table, source: LogSource) -> None:
+    tags = ["hostapd[270]:", "hostapd:", "hostapd[270]", "wpa_supplicant[1]:", "hostapd", "cron[9]:", ":", "[1]:", None]
+    table.insert(*[line(n, tag) for n, tag in enumerate(tags)])
+    rows, _ = read_all(source, Cursor(0, 0))
+    assert [row[3] for row in rows] == ["hostapd", "hostapd", "hostapd", "wpa_supplicant", "hostapd"]
+    assert [row[0] for row in source.span(0, 4e9, PROGRAMS)] == [1, 2, 3, 4, 5]
+
+
+def test_the_head_tells_the_time_of_the_newest_row(table: Table, source: LogSource) -> None:
+    table.insert(line(1), line(9), line(5))
+    assert source.head().time == NOON.timestamp() + 5
+    table.execute("DELETE FROM log_entries")
+    assert source.head().time is None
+
+
 def test_eight_writers_that_commit_out_of_order_lose_no_row(table: Table, source: LogSource) -> None:
     stop, wrote, lock = threading.Event(), [0], threading.Lock()
 
@@ -390,3 +405,23 @@ def test_no_message_holds_the_password() -> None:
         with pytest.raises(SourceError) as error:
             PostgresSource(url).head()
         assert "hunter" not in str(error.value)
+
+
+def test_rsyslogs_own_table_is_read_as_it_is_and_through_a_view(postgres: PostgresServer) -> None:
+    dsn = postgres.create_database()
+    db = psycopg2.connect(dsn)
+    db.cursor().execute(
+        "CREATE TABLE systemevents (id serial PRIMARY KEY, receivedat timestamp, devicereportedtime timestamp,"
+        " facility smallint, priority smallint, fromhost varchar(60), message text, infounitid int, syslogtag varchar(60));"
+        "INSERT INTO systemevents (devicereportedtime, priority, fromhost, message, syslogtag)"
+        " VALUES ('2026-03-10 12:00:00', 6, 'ap1', 'wlan0: STA', 'hostapd[44]:'), (NULL, 6, 'ap1', 'x', 'cron:');"
+        "CREATE VIEW log_entries AS SELECT id, devicereportedtime AS timestamp, fromhost AS host,"
+        " regexp_replace(syslogtag, '(\\[\\d+\\])?:?$', '') AS program, priority AS severity, message FROM systemevents"
+    )
+    db.commit()
+    db.close()
+    for name in ("systemevents", "log_entries"):
+        source = PostgresSource(dsn, name)
+        rows, _ = read_all(source, Cursor(0, 0))
+        source.close()
+        assert rows == [(1, NOON.timestamp(), "ap1", "hostapd", "", 6, "wlan0: STA")], name

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from inference import disk, state
+from inference import state
 from inference import state_read as read
 from inference.cycle import Limits, Standing, run_cycle
 from inference.disk import BALLAST_BYTES, Disk
@@ -205,7 +205,7 @@ def test_the_ballast_is_put_aside_while_there_is_room_and_dropped_when_there_is_
     assert place.drop_ballast()
     assert not place.load_ballast()
     assert not place.drop_ballast()
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: Usage(4 << 40, 3 << 40, 2 << 30))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(4 << 40, 3 << 40, 2 << 30))
     assert not place.is_nearly_full(), "2 GB are room enough, however large the disk"
 
 

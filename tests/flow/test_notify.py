@@ -25,6 +25,7 @@ from inference.courier import Courier
 from inference.notify import empty_outbox, quiet_minutes, quiet_until, sender
 from shared.errors import ConfigError
 from tests.daemon_process import ROOT, environment
+from tests.fakes import Clock
 from tests.services import free_port, wait_until
 
 HOSTILE = "evil\x1b[31m\u202e\r\nBcc: all@example.org <script>alert(1)</script>"
@@ -127,13 +128,13 @@ def test_what_does_not_get_through_is_tried_again_later_and_later_and_given_up_a
 ) -> None:
     hook.answers = [500]
     put(db)
-    now, waits = NOW, []
+    clock, waits = Clock(NOW), []
     while states(db) == ["waiting"]:
-        assert empty_outbox(db, sender(hook.url), lambda at=now: at) == (0, 1)
+        assert empty_outbox(db, sender(hook.url), clock) == (0, 1)
         due = outbox.next_due(db)
         if due is not None:
-            waits.append(due - now)
-            now = due
+            waits.append(due - clock.time_s)
+            clock.time_s = due
     assert waits[:4] == [60, 120, 240, 480]
     assert max(waits) == 3600
     assert states(db) == ["failed"]
