@@ -63,7 +63,9 @@ def revise_verdicts(
         old = _row_of(db, verdict)
         if old is not None and _says_the_same(old, verdict):
             continue
-        row_id = _replace(db, int(old["id"]), verdict, scored_at) if old is not None else _insert(db, verdict, scored_at)
+        row_id = (
+            _replace(db, int(old["id"]), verdict, scored_at) if old is not None else _insert(db, verdict, scored_at)
+        )
         incident_id = old["incident_id"] if old is not None else None
         if verdict.is_anomaly and incident_id is None:
             incident_id = _near(db, verdict) or _upsert(db, begin(verdict))

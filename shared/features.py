@@ -107,9 +107,7 @@ class FeatureTable:
 
     def events_of(self) -> dict[str, frozenset[str]]:
         """Feature → the events that it counts; those that look at every line have none."""
-        return {
-            name: frozenset(formula.needs.events) for name, formula in zip(self.names, self.formulas, strict=True)
-        }
+        return {name: frozenset(formula.needs.events) for name, formula in zip(self.names, self.formulas, strict=True)}
 
     def keys_of(self, fields: Mapping[str, str], slot: int) -> Keys:
         """Where a message with these fields counts in the tables of key fields."""

@@ -75,7 +75,9 @@ class Pane:
         self.cells: dict[Cell, int] = {}
         self.ordered: list[tuple[float, Cell]] = []
         self.samples: list[tuple[float, Cell, str]] = []  # the first of each different message
-        self.sampled = False  # a cap was reached: counts of events stay exact, distinct and ordered ones are lower bounds
+        self.sampled = (
+            False  # a cap was reached: counts of events stay exact, distinct and ordered ones are lower bounds
+        )
         self.slots: Counts = {}
         self.tables: dict[str, dict[str, Counts]] = {}
         self.roles: list[int] = []

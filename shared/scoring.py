@@ -67,15 +67,22 @@ class Forest:
         x = self.prepare(z)
         scores = np.empty(len(x))
         for start in range(0, len(x), CHUNK):
-            part = x[start : start + CHUNK]
-            node = np.repeat(self.root[None], len(part), 0)
-            first = (np.arange(len(part)) * part.shape[1])[:, None]  # where each row begins in the flat values
-            flat = part.ravel()
-            for _ in range(self.depth):
-                right = flat.take(self.feature.take(node) + first) > self.threshold.take(node)
-                node = self.left.take(node) + right
-            scores[start : start + CHUNK] = np.exp2(-self.path.take(node).mean(1) / self.normalizer)
+            leaves = self._leaves(x[start : start + CHUNK])
+            scores[start : start + CHUNK] = np.exp2(-self.path.take(leaves).mean(-1) / self.normalizer)
         return scores
+
+    def _leaves(self, x: Floats) -> Ints:
+        """The leaf that each row of (n, J) prepared values ends in, per tree: (n, T), or (T,) of a single row."""
+        node, first, flat = self.root, np.intp(0), x.ravel()
+        if len(x) > 1:
+            node = np.repeat(self.root[None], len(x), 0)
+            first = (np.arange(len(x)) * x.shape[1])[:, None]  # where each row begins in the flat values
+        for _ in range(self.depth):
+            feature = self.feature.take(node)
+            if len(x) > 1:
+                feature += first
+            node = self.left.take(node) + (flat.take(feature) > self.threshold.take(node))
+        return node
 
     def attribute(self, z: Floats) -> Floats:
         """What each feature adds to log2(score) of one window, shape (J,): (J,) spread units in; positive is stranger.
