@@ -68,13 +68,12 @@ def calm(days: int, seed: int = 1) -> list[Row]:
     """Ordinary life: key renewals, people who come and go, a mistyped password now and then, roaming, weak signals."""
     rng, rows = random.Random(seed), list[Row]()
     home = {mac: "ap1" if n % 2 else "ap2" for n, mac in enumerate([*STATIONS.values(), *OTHERS])}
-    for t in range(600, days * DAY, 600):
+    for renewal in range(600, days * DAY, 600):
         for mac, host in home.items():
-            rows.append(row(t + rng.random(), f"wlan0: STA {mac} WPA: group key handshake completed (RSN)", host))
-        for name, mac in STATIONS.items():
-            rows += say(
-                name, [t + rng.random()], f"wlan0: WPA: Group rekeying completed with {BSSID[home[mac]]} [GTK=CCMP]"
-            )
+            rows.append(row(renewal + rng.random(), f"wlan0: STA {mac} WPA: group key handshake completed (RSN)", host))
+        for station, mac in STATIONS.items():
+            rekeyed = f"wlan0: WPA: Group rekeying completed with {BSSID[home[mac]]} [GTK=CCMP]"
+            rows += say(station, [renewal + rng.random()], rekeyed)
     for mac in home:
         for day in range(days):
             for _ in range(rng.randint(2, 6)):

@@ -18,6 +18,7 @@ from trainer.web.app import create_app as create_trainer
 selenium = pytest.importorskip("selenium")
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.support.expected_conditions import staleness_of  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 from tests.chromium import WAIT_S, look, sign_in, started  # noqa: E402
@@ -162,7 +163,9 @@ def test_rolling_back_works_without_scripts(driver: webdriver.Chrome, sites: dic
 
 def press(driver: webdriver.Chrome, css: str) -> str:
     """Press a button of a form and give what the next page's notice says."""
+    before = driver.find_element(By.TAG_NAME, "html")
     driver.find_element(By.CSS_SELECTOR, css).click()
+    WebDriverWait(driver, WAIT_S).until(staleness_of(before))  # the page before may show a notice of its own
     found = WebDriverWait(driver, WAIT_S).until(lambda each: each.find_elements(By.CSS_SELECTOR, ".note[role=status]"))
     return str(found[0].text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import pytest
 
@@ -24,7 +25,7 @@ def extract(spec: AgentSpec, rows: list[Row], known: Known | None = None) -> lis
     return list(windows(rows, FeatureExtractor(spec, known) if known else FeatureExtractor(spec)))
 
 
-def named(spec: AgentSpec, vector: tuple[float, ...]) -> dict[str, float]:
+def named(spec: AgentSpec, vector: Sequence[float]) -> dict[str, float]:
     return dict(zip([feature.name for feature in spec.features], vector, strict=True))
 
 

@@ -116,7 +116,7 @@ def test_an_object_array_is_refused_and_not_unpickled() -> None:
 
 def test_a_file_that_unpacks_to_too_much_is_refused_before_it_is_unpacked() -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{"ap.path": np.zeros(10_000_000)})
+    np.savez_compressed(buffer, big=np.zeros(10_000_000))
     assert len(buffer.getvalue()) < 200_000
     with pytest.raises(BundleError, match="unpacks to"):
         load_forests(buffer.getvalue())
