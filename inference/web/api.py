@@ -67,7 +67,7 @@ def _found() -> Iterable[Operation]:
     yield _get(f"{V1}/verdicts", "api_verdicts", status.verdicts, FOUND, s.Verdicts(), query=s.VerdictQuery())
     yield _get(f"{V1}/incidents", "api_incidents", status.incidents, FOUND, s.Incidents(), query=s.IncidentQuery())
     yield _get(
-        f"{V1}/incidents/export", "api_incidents_export", status.incidents_file, FOUND, None, query=s.ExportQuery(),
+        f"{V1}/incidents/export", "api_incidents_export", status.incidents_file, FOUND, s.Incidents(), query=s.ExportQuery(),
         answers_as="text/csv",
     )  # fmt: skip
     yield _get(f"{V1}/incidents/{ONE_OF}", "api_incident", status.incident, FOUND, s.Incident(), also=(404,))

@@ -225,10 +225,11 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     good: dict[str, Any] = {"description": operation.summary}
-    if operation.answer is not None:
-        good["content"] = {operation.answers_as: {"schema": operation.answer}}
-    elif operation.answers_as != "application/json":
-        good["content"] = {operation.answers_as: {"schema": {"type": "string"}}}
+    content: dict[str, Any] = {"application/json": {"schema": operation.answer}} if operation.answer is not None else {}
+    if operation.answers_as != "application/json":  # a file, beside the JSON where there are both
+        content[operation.answers_as] = {"schema": {"type": "string"}}
+    if content:
+        good["content"] = content
     statuses = {400, *operation.also} if operation.is_public else {400, 401, 403, 503, *operation.also}
     statuses |= {413, 415} if operation.body is not None else {413} if not operation.is_read else set()
     told = {
