@@ -17,7 +17,6 @@ from shared.silence import SilenceWatch
 from shared.values import Row, Verdict
 
 REMEMBERED = 4_000  # different messages: 3 MB
-WARM_WINDOWS = 6  # panes that the trailing view of a window looks back at
 
 
 class Judge:

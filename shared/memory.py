@@ -5,11 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def resident_bytes() -> int:
-    """Resident memory now; 0 where the system does not tell."""
-    return _field("VmRSS")
-
-
 def peak_bytes() -> int:
     """The most resident memory so far. (getrusage's figure counts a parent's memory from before exec as well.)"""
     return _field("VmHWM")
