@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from inference import outbox
+from inference import channels, outbox
+from inference.channels import Channel
 from inference.config import Settings, load_settings
 from inference.outbox import Message
 from shared.clean import clean
@@ -30,6 +31,7 @@ MOST_SINGLE = 5  # more messages than this at once are sent as one
 LIST_LINES = 40
 GREETING = "Pipit"
 Send = Callable[[str, str, str], str]  # (title, body, severity) → what went wrong; empty where it got through
+Note = Callable[[Channel, str], None]  # what came of a message on one channel; empty where it got through
 
 
 def empty_outbox(
@@ -92,9 +94,14 @@ def _awake(
     if until is None:
         return list(messages)
     for message in messages:
-        if message.severity != "critical":
+        if not _is_urgent(message):
             outbox.postpone(db, message, until)
-    return [message for message in messages if message.severity == "critical"]
+    return [message for message in messages if _is_urgent(message)]
+
+
+def _is_urgent(message: Message) -> bool:
+    """Whether it is sent in quiet hours too; a test is, for somebody is awake and waits for it."""
+    return message.severity == "critical" or message.kind == "test"
 
 
 def _bundles(messages: list[Message]) -> list[list[Message]]:
@@ -111,7 +118,11 @@ def _words(bundle: list[Message]) -> tuple[str, str, str]:
     return f"{GREETING} · {len(bundle)} messages", "\n".join([*lines, *more]), worst
 
 
-def sender(urls: str) -> Send:
+def _note_nothing(channel: Channel, error: str) -> None:
+    """Where nobody keeps what came of each channel."""
+
+
+def sender(urls: str, note: Note = _note_nothing) -> Send:
     """Sends through every address in `urls` (separated by blanks or line ends).
 
     Raises:
@@ -121,22 +132,26 @@ def sender(urls: str) -> Send:
         import apprise
     except ImportError:
         raise ConfigError("notify: apprise is not installed; pip install 'pipit[notify]'") from None
+    logging.getLogger("apprise").propagate = False  # it logs addresses
     kinds = {"critical": apprise.NotifyType.FAILURE, "warning": apprise.NotifyType.WARNING}
-    channels: list[tuple[str, Any]] = []
-    for number, url in enumerate(urls.split(), 1):
-        channel = apprise.Apprise()
-        if not channel.add(url):
-            raise ConfigError(f"settings: address {number} of INFERENCE_NOTIFY_URLS is of no kind that apprise knows")
-        channels.append((url.partition(":")[0], channel))
+    ways: list[tuple[Channel, str, Any]] = []
+    for channel, url in zip(channels.channels(urls), urls.split(), strict=True):
+        way = apprise.Apprise()
+        if not way.add(url):
+            said = f"settings: address {channel.number} of INFERENCE_NOTIFY_URLS is of no kind that apprise knows"
+            raise ConfigError(said)
+        ways.append((channel, url, way))
 
     def send(title: str, body: str, severity: str) -> str:
         """Through all channels; one that fails does not keep the message from the others, and all are tried again."""
         kind = kinds.get(severity, apprise.NotifyType.INFO)
-        failed = [
-            name
-            for name, channel in channels
-            if not channel.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
-        ]
+        failed = []
+        for channel, url, way in ways:
+            with apprise.LogCapture(level=logging.WARNING) as said:  # type: ignore[no-untyped-call]  # apprise's own
+                taken = way.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
+                error = "" if taken else channels.reason(said.getvalue(), url)
+            note(channel, error)
+            failed += [channel.scheme] if error else []
         return f"not taken by {', '.join(failed)}" if failed else ""
 
     return send
@@ -162,12 +177,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = load_settings(Path(arguments[0]) if arguments else None, environ(), {})
         setup_logging(settings.log_level, settings.log_file)
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs addresses
         db = open_outbox(settings)
         try:
-            sent, failed = empty_outbox(
-                db, sender(settings.notify_urls), time.time, quiet_minutes(settings.quiet_hours)
-            )
+            send = sender(settings.notify_urls, lambda channel, error: channels.note(db, channel, error, time.time()))
+            sent, failed = empty_outbox(db, send, time.time, quiet_minutes(settings.quiet_hours))
         finally:
             db.close()
     except (PipitError, sqlite3.Error) as error:

@@ -39,6 +39,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     from inference import (  # here: some open rows through this module
         bundle_store,
+        channels,
         drifting,
         performance,
         switches,
@@ -52,7 +53,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA cache_size=-512")  # kB: the pages of one transaction; the system caches the file anyway
-        parts = [each.SCHEMA for each in (bundle_store, performance, switches, drifting, validator)]
+        parts = [each.SCHEMA for each in (bundle_store, performance, switches, drifting, validator, channels)]
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'").fetchone() is None:
             db.executescript(
                 "\n".join(["BEGIN IMMEDIATE;", schema.SCHEMA, *parts, "COMMIT;"])

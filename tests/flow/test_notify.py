@@ -20,7 +20,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from inference import outbox, state
+from inference import channels, outbox, state
 from inference.courier import Courier
 from inference.notify import empty_outbox, quiet_minutes, quiet_until, sender
 from shared.errors import ConfigError
@@ -83,9 +83,10 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def put(
-    db: sqlite3.Connection, key: str = "a", severity: str = "warning", title: str = "a flood", at: float = NOW
-) -> None:
-    assert outbox.put(db, "incident", key, severity, title, "body\nof two lines", at)
+    db: sqlite3.Connection, key: str = "a", severity: str = "warning", title: str = "a flood", at: float = NOW,
+    kind: str = "incident",
+) -> None:  # fmt: skip
+    assert outbox.put(db, kind, key, severity, title, "body\nof two lines", at)
 
 
 def states(db: sqlite3.Connection) -> list[str]:
@@ -226,3 +227,30 @@ def test_a_child_that_hangs_is_ended_and_its_message_waits(db: sqlite3.Connectio
 def test_the_daemon_never_loads_apprise() -> None:
     code = "import sys, inference.daemon; assert 'apprise' not in sys.modules; assert 'requests' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_what_came_of_each_channel_is_kept_without_its_secrets(db: sqlite3.Connection, hook: Hook) -> None:
+    urls = f"{hook.url.replace('://', '://me:hunter22@')}/door-key-17 json://me:hunter22@127.0.0.1:{free_port()}/x"
+    put(db, kind="test")
+    send = sender(urls, lambda channel, error: channels.note(db, channel, error, NOW))
+    assert empty_outbox(db, send, lambda: NOW) == (0, 1)
+    taken, refused = (channels.results(db, channels.channels(urls)).get(each.name) for each in channels.channels(urls))
+    assert taken is not None
+    assert refused is not None
+    assert (taken.error, taken.taken, refused.taken) == ("", NOW, None)
+    assert "127.0.0.1" in refused.error, "why, in words"
+    kept = " ".join(db.iterdump())
+    assert "hunter22" not in kept
+    assert "door-key-17" not in kept
+    hook.answers = [500]
+    put(db, "later", kind="test")
+    empty_outbox(db, send, lambda: NOW)
+    again = channels.results(db, channels.channels(urls))[taken.name]
+    assert again.error
+    assert again.taken == NOW, "it did take one before"
+
+
+def test_a_test_is_sent_in_quiet_hours_for_somebody_waits_for_it(db: sqlite3.Connection, hook: Hook) -> None:
+    put(db, kind="test", severity="info")
+    all_day = (0, 24 * 60 - 1)
+    assert empty_outbox(db, sender(hook.url), lambda: NOW, all_day) == (1, 0)
