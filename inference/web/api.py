@@ -12,8 +12,10 @@ from marshmallow import Schema
 from inference.web import api_agents as agents
 from inference.web import api_marks as marks
 from inference.web import api_models as models
-from inference.web import api_schemas as s
 from inference.web import api_status as status
+from inference.web.schemas import asked, figures
+from inference.web.schemas import found as told
+from inference.web.schemas import models as runs
 from shared.web.openapi import Operation, add_operations
 
 TITLE = "Pipit on the Pi"
@@ -59,91 +61,113 @@ def _do(
 
 
 def _daemon() -> Iterable[Operation]:
-    yield _get(f"{V1}/health", "api_health", status.health, DAEMON, s.Health(), is_public=True)
-    yield _get(f"{V1}/status", "api_status", status.status, DAEMON, s.Status())
+    yield _get(f"{V1}/health", "api_health", status.health, DAEMON, told.Health(), is_public=True)
+    yield _get(f"{V1}/status", "api_status", status.status, DAEMON, told.Status())
 
 
 def _found() -> Iterable[Operation]:
-    yield _get(f"{V1}/verdicts", "api_verdicts", status.verdicts, FOUND, s.Verdicts(), query=s.VerdictQuery())
-    yield _get(f"{V1}/incidents", "api_incidents", status.incidents, FOUND, s.Incidents(), query=s.IncidentQuery())
+    yield _get(f"{V1}/verdicts", "api_verdicts", status.verdicts, FOUND, told.Verdicts(), query=asked.VerdictQuery())
     yield _get(
-        f"{V1}/incidents/export", "api_incidents_export", status.incidents_file, FOUND, s.Incidents(), query=s.ExportQuery(),
+        f"{V1}/incidents", "api_incidents", status.incidents, FOUND, told.Incidents(), query=asked.IncidentQuery()
+    )
+    yield _get(
+        f"{V1}/incidents/export", "api_incidents_export", status.incidents_file, FOUND, told.Incidents(), query=asked.ExportQuery(),
         answers_as="text/csv",
     )  # fmt: skip
-    yield _get(f"{V1}/incidents/{ONE_OF}", "api_incident", status.incident, FOUND, s.Incident(), also=(404,))
+    yield _get(f"{V1}/incidents/{ONE_OF}", "api_incident", status.incident, FOUND, told.Incident(), also=(404,))
 
 
 def _said() -> Iterable[Operation]:
     mark, gone = f"{V1}/incidents/{ONE_OF}/mark", {"also": (404,)}
-    yield _get(f"{V1}/marks", "api_marks", marks.marks, SAID, s.Marks(), query=s.MarkQuery())
-    yield _get(f"{V1}/marks/labels", "api_labels", marks.labels, SAID, s.Labels())
-    yield _do("POST", mark, "api_mark", marks.mark, SAID, s.Mark(), body=s.MarkBody(), **gone)
-    yield _do("DELETE", mark, "api_unmark", marks.unmark, SAID, s.Done(), **gone)
-    yield _get(f"{V1}/mutes", "api_mutes", marks.mutes, SAID, s.Mutes(), query=s.MuteQuery())
-    yield _do("POST", f"{V1}/mutes", "api_mute", marks.mute, SAID, s.Mute(), body=s.MuteBody(), status=201)
-    yield _do("DELETE", f"{V1}/mutes/<int:mute_id>", "api_unmute", marks.unmute, SAID, s.Done(), **gone)
-    yield _get(f"{V1}/budgets", "api_budgets", agents.budgets, SAID, s.Budgets())
+    yield _get(f"{V1}/marks", "api_marks", marks.marks, SAID, told.Marks(), query=asked.MarkQuery())
+    yield _get(f"{V1}/marks/labels", "api_labels", marks.labels, SAID, told.Labels())
+    yield _do("POST", mark, "api_mark", marks.mark, SAID, told.Mark(), body=asked.MarkBody(), **gone)
+    yield _do("DELETE", mark, "api_unmark", marks.unmark, SAID, told.Done(), **gone)
+    yield _get(f"{V1}/mutes", "api_mutes", marks.mutes, SAID, told.Mutes(), query=asked.MuteQuery())
+    yield _do("POST", f"{V1}/mutes", "api_mute", marks.mute, SAID, told.Mute(), body=asked.MuteBody(), status=201)
+    yield _do("DELETE", f"{V1}/mutes/<int:mute_id>", "api_unmute", marks.unmute, SAID, told.Done(), **gone)
+    yield _get(f"{V1}/budgets", "api_budgets", agents.budgets, SAID, told.Budgets())
     budget = f"{V1}/budgets/<agent_id>"
-    yield _do("PUT", budget, "api_budget_set", agents.set_budget, SAID, s.Budget(), body=s.BudgetBody(), **gone)
-    yield _do("DELETE", budget, "api_budget_clear", agents.clear_budget, SAID, s.Budget(), **gone)
+    yield _do("PUT", budget, "api_budget_set", agents.set_budget, SAID, told.Budget(), body=asked.BudgetBody(), **gone)
+    yield _do("DELETE", budget, "api_budget_clear", agents.clear_budget, SAID, told.Budget(), **gone)
 
 
 def _runs() -> Iterable[Operation]:
-    serve: dict[str, Any] = {"query": s.WaitQuery(), "body": s.WhyBody(), "also": (202, 404, 409)}
-    look: dict[str, Any] = {"query": s.AgentQuery(), "also": (404, 409, 504)}
-    yield _get(MODELS, "api_models", models.models, RUNS, s.Models())
-    yield _get(f"{MANAGED}/models", "api_managed_models", models.models, RUNS, s.Models())
+    serve: dict[str, Any] = {"query": asked.WaitQuery(), "body": asked.WhyBody(), "also": (202, 404, 409)}
+    look: dict[str, Any] = {"query": asked.AgentQuery(), "also": (404, 409, 504)}
+    yield _get(MODELS, "api_models", models.models, RUNS, runs.Models())
+    yield _get(f"{MANAGED}/models", "api_managed_models", models.models, RUNS, runs.Models())
     yield _get(
-        f"{MODELS}/current", "api_current", models.current, RUNS, s.ModelInfo(), query=s.AgentQuery(), also=(404, 409)
+        f"{MODELS}/current",
+        "api_current",
+        models.current,
+        RUNS,
+        runs.ModelInfo(),
+        query=asked.AgentQuery(),
+        also=(404, 409),
     )
-    yield _get(f"{MODELS}/{VERSION}/info", "api_info", models.info, RUNS, s.ModelInfo(), also=(404,))
-    yield _get(f"{MANAGED}/models/{VERSION}", "api_managed_info", models.info, RUNS, s.ModelInfo(), also=(404,))
+    yield _get(f"{MODELS}/{VERSION}/info", "api_info", models.info, RUNS, runs.ModelInfo(), also=(404,))
+    yield _get(f"{MANAGED}/models/{VERSION}", "api_managed_info", models.info, RUNS, runs.ModelInfo(), also=(404,))
     for end in ("load", "activate", "deploy"):
-        yield _do("POST", f"{MODELS}/{VERSION}/{end}", f"api_{end}", models.deploy, RUNS, s.Asked(), **serve)
-    yield _do("POST", f"{MANAGED}/{VERSION}/deploy", "api_managed_deploy", models.deploy, RUNS, s.Asked(), **serve)
-    yield _do("POST", f"{MANAGED}/{VERSION}/rollback", "api_rollback", models.rollback, RUNS, s.Asked(), **serve)
+        yield _do("POST", f"{MODELS}/{VERSION}/{end}", f"api_{end}", models.deploy, RUNS, runs.Asked(), **serve)
+    yield _do("POST", f"{MANAGED}/{VERSION}/deploy", "api_managed_deploy", models.deploy, RUNS, runs.Asked(), **serve)
+    yield _do("POST", f"{MANAGED}/{VERSION}/rollback", "api_rollback", models.rollback, RUNS, runs.Asked(), **serve)
     yield _do(
-        "POST", f"{MODELS}/{VERSION}/deactivate", "api_deactivate", models.deactivate, RUNS, s.Done(),
-        query=s.AgentQuery(), body=s.WhyBody(), also=(404, 409),
+        "POST", f"{MODELS}/{VERSION}/deactivate", "api_deactivate", models.deactivate, RUNS, told.Done(),
+        query=asked.AgentQuery(), body=asked.WhyBody(), also=(404, 409),
     )  # fmt: skip
-    yield _get(f"{V1}/wishes/<int:wish_id>", "api_wish", models.wish, RUNS, s.Wish(), also=(404,))
+    yield _get(f"{V1}/wishes/<int:wish_id>", "api_wish", models.wish, RUNS, runs.Wish(), also=(404,))
     yield _do(
-        "POST", f"{MODELS}/analyze", "api_analyze", models.analyze, RUNS, s.Analysis(), query=s.AnalyzeQuery(),
-        body=s.LogLine(many=True), also=(404, 409, 413, 504), max_bytes=ANALYZE_BYTES,
+        "POST", f"{MODELS}/analyze", "api_analyze", models.analyze, RUNS, runs.Analysis(), query=asked.AnalyzeQuery(),
+        body=asked.LogLine(many=True), also=(404, 409, 413, 504), max_bytes=ANALYZE_BYTES,
     )  # fmt: skip
-    yield _do("POST", f"{MANAGED}/{VERSION}/validate", "api_validate", models.validate, RUNS, s.Validation(), **look)
+    yield _do("POST", f"{MANAGED}/{VERSION}/validate", "api_validate", models.validate, RUNS, runs.Validation(), **look)
     yield _do(
         "POST", f"{MANAGED}/{VERSION}/validate-compatibility", "api_compatibility", models.compatibility, RUNS,
-        s.Compatibility(), body=s.CompatibilityBody(), **look,
+        runs.Compatibility(), body=asked.CompatibilityBody(), **look,
     )  # fmt: skip
     report = f"{MANAGED}/{VERSION}/validation-report"
-    yield _get(report, "api_validation_report", models.validation_report, RUNS, s.Validation(), **look)
+    yield _get(report, "api_validation_report", models.validation_report, RUNS, runs.Validation(), **look)
 
 
 def _does() -> Iterable[Operation]:
     base, one = f"{MANAGED}/performance", f"{MANAGED}/performance/{VERSION}"
-    yield _get(base, "api_performances", models.performances, DOES, s.Performances())
-    yield _get(one, "api_performance", models.performance_of, DOES, s.Performance(), query=s.AgentQuery(), also=(404,))
+    yield _get(base, "api_performances", models.performances, DOES, figures.Performances())
     yield _get(
-        f"{one}/report", "api_performance_report", models.performance_report, DOES, s.PerformanceReport(),
-        query=s.ReportQuery(), also=(404,),
+        one,
+        "api_performance",
+        models.performance_of,
+        DOES,
+        figures.Performance(),
+        query=asked.AgentQuery(),
+        also=(404,),
+    )
+    yield _get(
+        f"{one}/report", "api_performance_report", models.performance_report, DOES, figures.PerformanceReport(),
+        query=asked.ReportQuery(), also=(404,),
     )  # fmt: skip
     yield _do(
-        "POST", f"{one}/check-drift", "api_check_drift", models.check_drift, DOES, s.Drift(), query=s.AgentQuery(),
+        "POST", f"{one}/check-drift", "api_check_drift", models.check_drift, DOES, figures.Drift(), query=asked.AgentQuery(),
         also=(404, 409, 504),
     )  # fmt: skip
     yield _do(
-        "DELETE", f"{base}/cleanup", "api_performance_cleanup", models.performance_cleanup, DOES, s.Removed(),
-        query=s.DaysQuery(),
+        "DELETE", f"{base}/cleanup", "api_performance_cleanup", models.performance_cleanup, DOES, figures.Removed(),
+        query=asked.DaysQuery(),
     )  # fmt: skip
 
 
 def _trainer() -> Iterable[Operation]:
-    fetch: dict[str, Any] = {"query": s.WaitQuery(), "body": s.WhyBody(), "also": (202, 404, 409, 502, 504)}
+    fetch: dict[str, Any] = {"query": asked.WaitQuery(), "body": asked.WhyBody(), "also": (202, 404, 409, 502, 504)}
     history = f"{MANAGED}/transfer-history"
-    yield _get(history, "api_transfers", models.transfers, TRAINER, s.Transfers(), query=s.TransferQuery())
+    yield _get(history, "api_transfers", models.transfers, TRAINER, runs.Transfers(), query=asked.TransferQuery())
     yield _do(
-        "DELETE", history, "api_transfers_cleanup", models.transfers_cleanup, TRAINER, s.Removed(), query=s.DaysQuery()
+        "DELETE",
+        history,
+        "api_transfers_cleanup",
+        models.transfers_cleanup,
+        TRAINER,
+        figures.Removed(),
+        query=asked.DaysQuery(),
     )
     theirs = f"{MANAGED}/training-service"
     yield _get(
@@ -151,38 +175,38 @@ def _trainer() -> Iterable[Operation]:
         "api_trainer_models",
         models.trainer_models,
         TRAINER,
-        s.TrainerModels(),
+        runs.TrainerModels(),
         also=(409, 502, 504),
     )
     yield _get(
-        f"{theirs}/connection", "api_trainer_connection", models.trainer_connection, TRAINER, s.TrainerConnection(),
+        f"{theirs}/connection", "api_trainer_connection", models.trainer_connection, TRAINER, runs.TrainerConnection(),
         also=(409,),
     )  # fmt: skip
     yield _do(
-        "POST", f"{MANAGED}/import-latest", "api_import_latest", models.import_latest, TRAINER, s.Asked(), **fetch
+        "POST", f"{MANAGED}/import-latest", "api_import_latest", models.import_latest, TRAINER, runs.Asked(), **fetch
     )
     yield _do(
-        "POST", f"{MANAGED}/import/<path:model_path>", "api_import", models.import_one, TRAINER, s.Asked(), **fetch
+        "POST", f"{MANAGED}/import/<path:model_path>", "api_import", models.import_one, TRAINER, runs.Asked(), **fetch
     )
 
 
 def _agents() -> Iterable[Operation]:
     one, gone = f"{V1}/agents/<agent_id>", {"also": (404,)}
-    yield _get(f"{V1}/agents", "api_agents", agents.agents, AGENTS, s.Agents())
-    yield _get(one, "api_agent", agents.agent, AGENTS, s.Agent(), **gone)
+    yield _get(f"{V1}/agents", "api_agents", agents.agents, AGENTS, runs.Agents())
+    yield _get(one, "api_agent", agents.agent, AGENTS, runs.Agent(), **gone)
     yield _do(
-        "POST", f"{one}/set-model", "api_set_model", agents.set_model, AGENTS, s.Asked(), query=s.WaitQuery(),
-        body=s.SetModelBody(), also=(202, 404, 409),
+        "POST", f"{one}/set-model", "api_set_model", agents.set_model, AGENTS, runs.Asked(), query=asked.WaitQuery(),
+        body=asked.SetModelBody(), also=(202, 404, 409),
     )  # fmt: skip
-    yield _do("POST", f"{one}/enable", "api_enable", agents.enable, AGENTS, s.Agent(), **gone)
-    yield _do("POST", f"{one}/disable", "api_disable", agents.disable, AGENTS, s.Agent(), **gone)
+    yield _do("POST", f"{one}/enable", "api_enable", agents.enable, AGENTS, runs.Agent(), **gone)
+    yield _do("POST", f"{one}/disable", "api_disable", agents.disable, AGENTS, runs.Agent(), **gone)
     beside = f"{one}/challenger"
-    yield _get(beside, "api_challenger", agents.challenger, AGENTS, s.Comparison(), **gone)
+    yield _get(beside, "api_challenger", agents.challenger, AGENTS, runs.Comparison(), **gone)
     yield _do(
-        "POST", beside, "api_challenger_set", agents.set_challenger, AGENTS, s.Done(), body=s.ChallengerBody(),
+        "POST", beside, "api_challenger_set", agents.set_challenger, AGENTS, told.Done(), body=asked.ChallengerBody(),
         also=(404, 409), status=202,
     )  # fmt: skip
-    yield _do("DELETE", beside, "api_challenger_end", agents.end_challenger, AGENTS, s.Done(), **gone)
+    yield _do("DELETE", beside, "api_challenger_end", agents.end_challenger, AGENTS, told.Done(), **gone)
 
 
 OPERATIONS = tuple(
