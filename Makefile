@@ -28,15 +28,16 @@ help: ## this list
 setup: $(V)/.ok ## the virtual environment with everything in it
 	@echo "ready: $(BIN)/pipit-trainer, $(BIN)/pipit-inference"
 
-# uv installs in seconds what takes pip half a minute; where it cannot be had, pip reads the same lock.
+# uv installs in seconds what takes pip half a minute; where it cannot be had, pip reads the same lock. The lock is whole:
+# nothing beside it is wanted (--no-deps).
 $(V)/.ok: requirements-test.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pipit needs Python 3.11 or newer; $(PYTHON) is older. Say which to use: make setup PYTHON=python3.12"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(V) || { echo "Python has no venv module here. On Debian: apt install python3-venv"; exit 2; }
 	@echo "installing into $(V)"
 	@if $(BIN)/python -m pip install -q --disable-pip-version-check uv >/dev/null 2>&1; then \
-	  $(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-test.lock; \
+	  $(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements-test.lock; \
 	else \
-	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-test.lock; \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-test.lock; \
 	fi
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --editable . 2>&1 | { grep -v 'is ignored' || true; }
 	@$(BIN)/python -c 'import shared'
