@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 
 from inference.config import Settings
 from inference.live import Connection, RedisError, check_url
-from inference.service import CLOCK_TOLERANCE_S, describe_source, open_source
+from inference.opening import describe_source, open_source
+from inference.publishing import CLOCK_TOLERANCE_S
 from shared.clean import clean
 from shared.errors import PipitError
 

@@ -92,7 +92,7 @@ class Daemon:
     def _begin(self) -> None:
         self.service.start()
         self._watch.refresh()
-        self.service.show("starting", started=self.service.now(), last_error=None)
+        self.service.publisher.show("starting", started=self.service.now(), last_error=None)
         logger.info(
             "daemon started pid=%d inbox=%s state=%s",
             os.getpid(),
@@ -106,7 +106,7 @@ class Daemon:
         try:
             if self._reloading:
                 self._read_settings()
-            if self._poll.due() or self._hinted or self.service.is_asked():
+            if self._poll.due() or self._hinted or self.service.following.is_asked():
                 self._hinted = False
                 self._reconcile()
             if self._cycle.due() and self._backoff.ready():
@@ -128,8 +128,8 @@ class Daemon:
         report = self.service.cycle(self._beat)
         if report is None:
             self._say("waiting for a model")
-            self.service.show(self._doing)
-            self.service.write_metrics()
+            self.service.publisher.show(self._doing)
+            self.service.publisher.write_metrics()
             return
         self._backoff.succeeded()
         if not report.drained:
@@ -147,11 +147,11 @@ class Daemon:
         wait_s = self._backoff.failed()
         logger.warning("log source failed error=%s retry_in_s=%.1f", error, wait_s)
         self._say("waiting for the database")
-        self.service.metrics.source_failed()
+        self.service.publisher.metrics.source_failed()
         self.service.alarms.source_failed(str(error), self.service.now())
-        self.service.show(self._doing, source_error=str(error))
-        self.service.show_live(None, error=str(error))
-        self.service.write_metrics()
+        self.service.publisher.show(self._doing, source_error=str(error))
+        self.service.publisher.show_live(None, error=str(error))
+        self.service.publisher.write_metrics()
         self._cycle.hurry()
 
     def _failed(self, error: Exception) -> None:
@@ -160,10 +160,10 @@ class Daemon:
             logger.error("step failed error=%s retry_in_s=%.1f", error, wait_s)
         else:
             logger.error("unexpected error in the loop retry_in_s=%.1f", wait_s, exc_info=error)
-        self.service.metrics.cycle_failed()
+        self.service.publisher.metrics.cycle_failed()
         self.service.forget()
-        self.service.show(self._doing, last_error=f"{type(error).__name__}: {error}")
-        self.service.write_metrics()
+        self.service.publisher.show(self._doing, last_error=f"{type(error).__name__}: {error}")
+        self.service.publisher.write_metrics()
         self._cycle.hurry()
 
     def _read_settings(self) -> None:
@@ -229,7 +229,7 @@ class Daemon:
     def _end(self) -> None:
         self._notifier.stopping()
         self._watch.stop()
-        self.service.show("stopped")
-        self.service.show_live(None, running=False)
+        self.service.publisher.show("stopped")
+        self.service.publisher.show_live(None, running=False)
         self.service.close()
         logger.info("daemon stopped")

@@ -31,7 +31,7 @@ def run_once(settings: Settings) -> dict[str, Any]:
             if service.slot.all():
                 service.reconcile()  # probation may have an answer now
             service.deliver(NOTIFY_S)
-            service.show("stopped")
+            service.publisher.show("stopped")
             report["models"] = {each.agent: each.version for each in service.slot.all()}
             report["bundles"] = [
                 {

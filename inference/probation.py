@@ -7,8 +7,12 @@ import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inference.bundle_store import ActiveRow
+
+if TYPE_CHECKING:
+    from inference.cycle import Judged
 
 # What a bundle that promises nothing is held to.
 DEFAULT_PROMISE: Mapping[str, float] = {"anomaly_rate_max": 0.5, "latency_ms_max": 250.0}
@@ -50,6 +54,17 @@ def note(
         " starts = CASE WHEN ? > 0 AND ? = 0 THEN 0 ELSE starts END WHERE agent = ? AND version = ?",
         (windows, anomalies, errors, latency_ms, memory_mb, windows, errors, agent, version),
     )
+
+
+def note_cycle(
+    db: sqlite3.Connection, agent: str, version: str, judged: Judged | None, failed: bool, memory_mb: float
+) -> None:
+    """Count what a cycle saw of the active version; None where its judge gave nothing."""
+    note(
+        db, agent, version,
+        windows=judged.scored if judged else 0, anomalies=judged.strange if judged else 0, errors=int(failed),
+        latency_ms=judged.cpu_seconds * 1000 if judged else 0.0, memory_mb=memory_mb,
+    )  # fmt: skip
 
 
 def read_promise(reference: bytes) -> dict[str, float]:
