@@ -208,7 +208,11 @@ def check_golden(model: Model, golden: bytes) -> float:
             for expected in case["windows"]:
                 verdict = verdicts[expected["host"], expected["window_start"]]
                 pairs = [(verdict.score, expected["score"])]
-                pairs += [(verdict.features[name], value) for name, value in expected["features"].items()]
+                wanted = expected["features"]
+                pairs += [(verdict.features[name], value) for name, value in wanted.items()]
+                if "others" in expected:  # bundles from before list every feature
+                    others = verdict.features.keys() - wanted.keys()
+                    pairs += [(verdict.features[name], expected["others"]) for name in others]
                 largest = max(largest, *(_difference(got, want) for got, want in pairs))
                 count += 1
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:

@@ -23,8 +23,9 @@ LEAST_WIDTH = 0.035  # in score
 LEAST_PEAK_WIDTH = 0.75  # in spread units
 PEAKS_PER_HOST = 40  # of a week; more where the log is longer
 KEPT_PEAKS = 2_000
+PEAK_STEPS = 1e6  # peaks travel with six digits; rounded up, so that a line at a peak lies on it or above
 BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 4.0)
-KEPT_SCORES = 2_000  # of each role, the highest, one by one
+KEPT_SCORES = 1_000  # of each role, the highest, one by one
 ONE_BLOCK_PENALTY = 0.05  # added to scores that had to be made by a model which saw the windows
 
 
@@ -58,7 +59,8 @@ def peaks(found: OutOfFold, apart: int, per_host_weeks: float = 1.0) -> Floats:
             if all(abs(found.index[j] - other) > apart for other in taken):
                 taken.append(int(found.index[j]))
                 highest.append(float(found.scores[j]))
-    return np.sort(np.array(highest))[::-1]
+    rounded: Floats = np.ceil(np.sort(np.array(highest))[::-1] * PEAK_STEPS) / PEAK_STEPS
+    return rounded
 
 
 def fit_tail(highest: Floats, weeks: float, least_width: float = LEAST_WIDTH) -> Tail:

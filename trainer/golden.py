@@ -67,7 +67,8 @@ def golden_file(model: Model, cases: list[list[Row]]) -> bytes:
                 "host": verdict.host,
                 "window_start": verdict.window_start,
                 "score": verdict.score,
-                "features": dict(verdict.features),
+                "features": {name: value for name, value in verdict.features.items() if value != 0},
+                "others": 0,  # most are: what is not listed must be 0
             }
             for verdict in judge.close(math.inf)
             if verdict.found_by != "silence"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +22,7 @@ __all__ = [
     "TrainFacts",
     "build_metadata",
     "library_versions",
+    "metadata_json",
 ]
 
 MODEL_FILE = "model.joblib"
@@ -82,6 +84,15 @@ def build_metadata(facts: TrainFacts, files: Mapping[str, bytes]) -> dict[str, A
             "drift_scores": {},
         },
     }
+
+
+def metadata_json(metadata: Mapping[str, Any]) -> bytes:
+    """metadata.json: a line for each key, for people who page through it, and no more blanks than that."""
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(metadata[key], sort_keys=True, separators=(',', ':'))}"
+        for key in sorted(metadata)
+    ]
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
 def _model_info(facts: TrainFacts, hashes: Mapping[str, str]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def reference_json(
         "scores": {role: _highest(found.scores) for role, found in fitted.out_of_fold.items()},
         "windows": {role: len(found.scores) for role, found in fitted.out_of_fold.items()},
         "tail": {"start": fitted.tail.start, "width": fitted.tail.width, "rate": fitted.tail.rate},
-        "peaks": [float(score) for score in fitted.peaks[:KEPT_PEAKS]],
+        "peaks": fitted.peaks[:KEPT_PEAKS].tolist(),
         "weeks": fitted.weeks,
         "budgets": [[row.budget, row.threshold, row.incidents] for row in fitted.budget_rows()],
         "threshold": fitted.threshold,
@@ -98,7 +98,7 @@ def reference_json(
 
 def _highest(scores: Floats) -> list[float]:
     """The highest scores, ascending: rarity is counted among them."""
-    return [float(f"{score:.7g}") for score in np.sort(scores)[-KEPT_SCORES:]]
+    return [float(f"{score:.6g}") for score in np.sort(scores)[-KEPT_SCORES:]]
 
 
 def _grid(values: Floats) -> list[float]:

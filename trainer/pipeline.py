@@ -32,7 +32,7 @@ from trainer.guard import Guarded, guard
 from trainer.holdout import LEAST_LEAVES, WARM_S, Material, blocks_of, held_back_from, hold_out, judge_labels
 from trainer.labels import Episode, Faults, faults_of
 from trainer.learn import Learner
-from trainer.metadata import build_metadata, library_versions
+from trainer.metadata import build_metadata, library_versions, metadata_json
 from trainer.model_config import TrainConfig, for_agent
 from trainer.modelling import Fitted, calibrate_and_fit
 from trainer.normal import normal_ranges, reference_json, score_counts, silence_limits
@@ -124,7 +124,7 @@ def train(
     )
     progress("bundle", 0)
     files["report.html"] = render_report(facts)
-    files["metadata.json"] = json.dumps(build_metadata(facts, files), indent=1, sort_keys=True).encode()
+    files["metadata.json"] = metadata_json(build_metadata(facts, files))
     progress("bundle", 1)
     return TrainReport(facts, files)
 

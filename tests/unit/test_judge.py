@@ -169,7 +169,7 @@ def test_golden_rows_are_reproduced(model: Model, report: TrainReport) -> None:
     assert check_golden(model, report.files["golden.json"]) <= 1e-9
 
 
-@pytest.mark.parametrize("change", ["score", "feature", "row", "empty", "nan", "garbage"])
+@pytest.mark.parametrize("change", ["score", "feature", "other", "row", "empty", "nan", "garbage"])
 def test_golden_rows_that_differ_are_refused(model: Model, report: TrainReport, change: str) -> None:
     golden = json.loads(report.files["golden.json"])
     window = golden["cases"][0]["windows"][0]
@@ -177,6 +177,8 @@ def test_golden_rows_that_differ_are_refused(model: Model, report: TrainReport, 
         window["score"] += 1e-6
     elif change == "feature":
         window["features"]["lines"] += 1
+    elif change == "other":  # no longer listed, so it must be 0, and is not
+        del window["features"]["lines"]
     elif change == "row":
         golden["cases"][0]["rows"].pop()
     elif change == "empty":
@@ -187,6 +189,10 @@ def test_golden_rows_that_differ_are_refused(model: Model, report: TrainReport, 
     with pytest.raises(BundleError) as refusal:
         check_golden(model, data)
     assert refusal.value.code == "golden"
+
+
+def test_a_bundle_without_its_pickle_stays_small(report: TrainReport) -> None:
+    assert sum(len(data) for name, data in report.files.items() if name != "model.joblib") <= 400_000
 
 
 def test_a_bundle_names_nobody(report: TrainReport, model: Model) -> None:

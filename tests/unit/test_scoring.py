@@ -70,6 +70,18 @@ def test_a_saved_forest_scores_the_same() -> None:
     assert (again.score(windows) == forest.score(windows)).all()
 
 
+def test_a_window_on_a_threshold_falls_to_the_same_side_after_saving() -> None:
+    """Thresholds are saved in 32 bits, as windows are compared, so that not even a tie is decided otherwise."""
+    _, forest = fitted(n_estimators=20, max_samples=800)
+    again = load_forests(dump_forests({"ap": forest}))["ap"]
+    inner = np.isfinite(forest.threshold)
+    for x in (np.nextafter(forest.threshold.astype(np.float32), np.float32(side)) for side in (-np.inf, np.inf)):
+        assert ((x > forest.threshold) == (x > again.threshold))[inner].all()
+    x = forest.threshold.astype(np.float32)
+    assert ((x > forest.threshold) == (x > again.threshold))[inner].all()
+    assert (again.threshold != forest.threshold).any()
+
+
 def changed(forest: Forest, part: str, position: int, value: float) -> bytes:
     array = getattr(forest, part).copy()
     array[position] = value
