@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MODEL_FILE = "model.joblib"
-LIBRARIES = ("numpy", "scikit-learn", "pandas", "joblib", "google-re2")
+LIBRARIES = ("numpy", "scikit-learn", "joblib", "google-re2")
 
 
 def library_versions() -> dict[str, str]:
