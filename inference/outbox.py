@@ -58,9 +58,31 @@ def next_due(db: sqlite3.Connection) -> float | None:
     return None if value is None else float(value)
 
 
-def newest(db: sqlite3.Connection, limit: int = 100) -> list[Message]:
-    """The newest messages of any state, for the page."""
-    return [Message(**dict(row)) for row in db.execute("SELECT * FROM outbox ORDER BY id DESC LIMIT ?", (limit,))]
+def newest(
+    db: sqlite3.Connection, limit: int = 100, state: str | None = None, kind: str | None = None
+) -> list[Message]:
+    """The newest messages, of any state and kind unless they are named."""
+    query = (
+        "SELECT * FROM outbox WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR kind = ?2) ORDER BY id DESC LIMIT ?3"
+    )
+    return [Message(**dict(row)) for row in db.execute(query, (state, kind, limit))]
+
+
+def message(db: sqlite3.Connection, number: int) -> Message | None:
+    """One message, None where there is none of that number (any more)."""
+    row = db.execute("SELECT * FROM outbox WHERE id = ?", (number,)).fetchone()
+    return None if row is None else Message(**dict(row))
+
+
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """How many messages wait, were sent, were given up."""
+    found = dict(db.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall())
+    return {state: found.get(state, 0) for state in (WAITING, SENT, FAILED)}
+
+
+def hurry(db: sqlite3.Connection, now: float) -> int:
+    """Try what did not get through again now; gives how many messages. Those that quiet hours hold back wait on."""
+    return db.execute("UPDATE outbox SET due = ? WHERE state = 'waiting' AND attempts > 0", (now,)).rowcount
 
 
 def note_sent(db: sqlite3.Connection, message: Message, now: float) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from inference import agents, drifting, marks, mutes, performance, state, switches, validator
+from inference import agents, channels, drifting, marks, mutes, outbox, performance, state, switches, validator
 from inference.cycle import CycleReport, Judged
 from inference.drifting import DriftReport, FeatureDrift
 from inference.performance import Performance
@@ -35,6 +35,7 @@ def fill_more(state_dir: Path, now: float = web_data.NOW, seed: int = 3) -> None
     mutes.mute(
         db, "wifi", "sta_flapping", "sensor-hvac", by="admin page", now=now - 1000, seconds=7 * 86400.0, note="roof"
     )
+    _messages(db, now)
     told = {
         agents.AGENTS_KEY: {"wifi": {"version": web_data.ACTIVE, "paused": False, "error": "", "last_run": now - 28.0,
                                      "windows": 9, "anomalies": 0, "cpu_s": 0.0021}},
@@ -43,6 +44,40 @@ def fill_more(state_dir: Path, now: float = web_data.NOW, seed: int = 3) -> None
     }  # fmt: skip
     state.State(db).set_status(told, now - 5)
     db.close()
+
+
+NOTIFY_URLS = (
+    "mailto://pi:secret@mail.riverside.lan?to=it@riverside.lan ntfy://a-secret-topic jsons://hook.riverside.lan/door"
+)
+
+
+def _messages(db: sqlite3.Connection, now: float) -> None:
+    """Some that were sent, one that waits, one that was given up; one channel that fails, one never tried."""
+    mail, chat, _ = channels.channels(NOTIFY_URLS)
+    for n, (kind, severity, title) in enumerate((
+        ("incident", "critical", "critical: psk bruteforce on ap1"),
+        ("model", "warning", f"model wifi {web_data.REFUSED} was refused"),
+        ("incident", "info", "info: sta flapping on sensor-hvac"),
+        ("raised", "critical", "critical: mac spoofing on ap1 (now more severe)"),
+        ("source", "warning", "no answer from the log database for 61 minutes"),
+    )):  # fmt: skip
+        outbox.put(
+            db,
+            kind,
+            f"example/{n}",
+            severity,
+            title,
+            "What happened, in a sentence.\nsince then, 3 windows",
+            now - 7e4 + n,
+        )
+    sent, lost, held, *_ = sorted(outbox.newest(db), key=lambda one: one.id)
+    outbox.note_sent(db, sent, now - 60_000)
+    outbox.note_failed(db, lost, "not taken by ntfy", now + 90_000)
+    outbox.postpone(db, held, now + 7200)
+    outbox.note_failed(db, outbox.newest(db, 1)[0], "not taken by ntfy", now - 30)
+    channels.note(db, mail, "", now - 60_000)
+    channels.note(db, chat, "", now - 60_000)
+    channels.note(db, chat, "Failed to send ntfy notification: error=503.", now - 30)
 
 
 def fill_performance(db: sqlite3.Connection, now: float) -> None:

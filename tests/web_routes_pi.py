@@ -49,6 +49,9 @@ PI: dict[str, Row] = {
     "measure": form(f"/models/wifi/{NONE}/measure", 404),
     "settings": page("/settings"),
     "budget": form("/settings/budget", 404),
+    "notifications": page("/notifications"),
+    "notify_test": form("/notifications/test", 409),
+    "notify_retry": form("/notifications/retry"),
     "api_guide": page("/api-guide"),
     "api_openapi": reads(f"{V1}/openapi.json"),
     "api_status": reads(f"{V1}/status"),
@@ -99,6 +102,11 @@ PI: dict[str, Row] = {
     "api_disable": changes(f"{V1}/agents/wifi/disable", 200),
     "api_challenger": reads(f"{V1}/agents/wifi/challenger", 404),
     "api_challenger_set": changes(f"{V1}/agents/wifi/challenger", 400),
+    "api_notifications": reads(f"{V1}/notifications"),
+    "api_messages": reads(f"{V1}/notifications/messages"),
+    "api_message": reads(f"{V1}/notifications/messages/99", 404),
+    "api_notify_test": changes(f"{V1}/notifications/test", 409),
+    "api_notify_retry": changes(f"{V1}/notifications/retry", 200),
     "api_challenger_end": changes(f"{V1}/agents/wifi/challenger", 200, "DELETE"),
 }
 LARGE = {"api_analyze": 8 * 1024 * 1024 + 1}

@@ -28,7 +28,7 @@ TIMES = frozenset(
         "window_end",
         "expires",
     }
-    | {"until", "created", "due", "sent", "paused_at", "slot", "day", "drift_at", "scored_at"}
+    | {"until", "created", "due", "sent", "paused_at", "slot", "day", "drift_at", "scored_at", "taken"}
 )
 
 

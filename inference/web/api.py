@@ -12,16 +12,18 @@ from marshmallow import Schema
 from inference.web import api_agents as agents
 from inference.web import api_marks as marks
 from inference.web import api_models as models
+from inference.web import api_notify as tells
 from inference.web import api_status as status
 from inference.web.schemas import asked, figures
 from inference.web.schemas import found as told
 from inference.web.schemas import models as runs
+from inference.web.schemas import notify as notes
 from shared.web.openapi import Operation, add_operations
 
 TITLE = "Pipit on the Pi"
 ANALYZE_BYTES = 8 * 1024 * 1024
 V1, MODELS, MANAGED = "/api/v1", "/api/v1/models", "/api/v1/model-management"
-DAEMON, FOUND, SAID, RUNS, DOES, TRAINER, AGENTS = (
+DAEMON, FOUND, SAID, RUNS, DOES, TRAINER, AGENTS, TELLS = (
     "The daemon",
     "What was found",
     "What you say of it",
@@ -29,6 +31,7 @@ DAEMON, FOUND, SAID, RUNS, DOES, TRAINER, AGENTS = (
     "Performance and drift",
     "Transfers and the trainer",
     "Agents",
+    "Notifications",
 )
 VERSION = "<version>"
 ONE_OF = "<int:incident_id>"
@@ -209,6 +212,17 @@ def _agents() -> Iterable[Operation]:
     yield _do("DELETE", beside, "api_challenger_end", agents.end_challenger, AGENTS, told.Done(), **gone)
 
 
+def _tells() -> Iterable[Operation]:
+    base, again = f"{V1}/notifications", {"also": (202, 404, 409)}
+    yield _get(base, "api_notifications", tells.notifications, TELLS, notes.Notifications())
+    yield _get(f"{base}/messages", "api_messages", tells.messages, TELLS, notes.Messages(), query=notes.MessageQuery())
+    yield _get(f"{base}/messages/<int:message_id>", "api_message", tells.message, TELLS, notes.Message(), also=(404,))
+    yield _do(
+        "POST", f"{base}/test", "api_notify_test", tells.test, TELLS, notes.Message(), query=notes.TestQuery(), **again
+    )
+    yield _do("POST", f"{base}/retry", "api_notify_retry", tells.retry, TELLS, notes.Retried())
+
+
 OPERATIONS = tuple(
-    operation for part in (_daemon, _found, _said, _runs, _does, _trainer, _agents) for operation in part()
+    operation for part in (_daemon, _found, _said, _runs, _does, _trainer, _agents, _tells) for operation in part()
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Flask
 
 from inference.config import Settings
-from inference.web import api, pages, pages_agents, pages_models, pages_performance, pages_said
+from inference.web import api, pages, pages_agents, pages_models, pages_notify, pages_performance, pages_said
 from inference.web.room import Room
 from shared.web.app import NavItem, build_app
 
@@ -58,12 +58,18 @@ def create_app(
     )
     app.extensions["pipit_room"] = room
     app.extensions["pipit"].badges = room.badges
-    app.extensions["pipit"].more = (("Settings", "settings"), ("Transfers", "transfers"), ("API", "api_guide"))
+    app.extensions["pipit"].more = (
+        ("Settings", "settings"),
+        ("Notifications", "notifications"),
+        ("Transfers", "transfers"),
+        ("API", "api_guide"),
+    )
     app.teardown_appcontext(room.close)
     pages.add_pages(app)
     pages_said.add_said_pages(app)
     pages_models.add_model_pages(app)
     pages_agents.add_agent_pages(app)
     pages_performance.add_performance_pages(app)
+    pages_notify.add_notify_pages(app)
     api.add_api(app)
     return app

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from inference import mutes
 from inference import state_read as read
-from inference.web import incident_page, model_words, overview
+from inference.web import incident_page, model_words, notify_words, overview
 from inference.web.incident_words import ListedIncident, listed
 from inference.web.pages_models import comparisons
 from inference.web.room import Health, Room, this_room
@@ -89,7 +89,7 @@ def _render_overview(
         "lead": overview.lead(health, status, empty, 0, now),
     }
     trials = {row.agent for row in actives if room.is_on_probation(row)}
-    facts = overview.facts(health, status, actives, trials, now)
+    facts = [*overview.facts(health, status, actives, trials, now), notify_words.channel_fact(room)]
     return render_template(
         "overview.html",
         at="Overview",

@@ -109,7 +109,7 @@ def test_every_reference_of_the_document_leads_somewhere(reader: Caller) -> None
     "operation", [op for op in api.OPERATIONS if op.is_read and op.answer], ids=lambda op: op.endpoint
 )
 def test_answers_fit_their_schemas(reader: Caller, operation: Any) -> None:
-    known = {"version": f"wifi_{A}", "agent_id": "wifi", "incident_id": "1", "wish_id": "1"}
+    known = {"version": f"wifi_{A}", "agent_id": "wifi", "incident_id": "1", "wish_id": "1", "message_id": "1"}
     path = CONVERTERS.sub(lambda match: known[match["name"]], operation.path)
     wants_json = (
         "?format=json" if operation.answers_as != "application/json" else ""
@@ -287,11 +287,13 @@ def test_without_a_trainer_the_connection_says_what_to_set(call: Caller) -> None
 
 def test_a_pi_on_which_nothing_ran_answers_everywhere(tmp_path: Path) -> None:
     call = Caller(tmp_path)
-    known = {"version": A, "agent_id": "wifi", "incident_id": "1", "wish_id": "1", "mute_id": "1", "model_path": A}
+    known = {"version": A, "agent_id": "wifi", "incident_id": "1", "wish_id": "1", "mute_id": "1", "model_path": A,
+             "message_id": "1"}  # fmt: skip
     for operation in api.OPERATIONS:
         path = CONVERTERS.sub(lambda match: known[match["name"]], operation.path)
         assert call(operation.method, path).status_code in (200, 400, 404, 409, 503), operation.endpoint
-    for page in ("/", "/incidents", "/models", "/agents", "/performance", "/transfers", "/settings", "/api-guide"):
+    for page in ("/", "/incidents", "/models", "/agents", "/performance", "/transfers", "/settings", "/api-guide",
+                 "/notifications"):  # fmt: skip
         assert _signed_in_status(call.app, page) in (200, 303), page
 
 

@@ -22,15 +22,20 @@
   main.addEventListener('click', (event) => { if (event.target.closest('summary')) opened = true; });
   say(); note.after(button);
   const lost = 'Not updated: the server does not answer. ';
-  setInterval(async () => {
-    if (!on || opened || document.hidden || main.contains(document.activeElement)) return;
+  const again = () => setTimeout(update, main.dataset.live * 1000);
+  const update = async () => {
+    if (!on || opened || document.hidden || main.contains(document.activeElement)) return again();
     try {
       const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
       if (!answer.ok || answer.redirected) throw new Error(answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      main.replaceChildren(...page.querySelector('main').childNodes);
+      const fresh = page.querySelector('main');
+      main.dataset.live = fresh.dataset.live || main.dataset.live;
+      main.replaceChildren(...fresh.childNodes);
       document.querySelector('.nav')?.replaceWith(page.querySelector('.nav'));
       note.textContent = page.querySelector('[data-live-note]').textContent;
     } catch { if (!note.textContent.startsWith(lost)) note.textContent = lost + note.textContent; }
-  }, main.dataset.live * 1000);
+    again();
+  };
+  again();
 })();
