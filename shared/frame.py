@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -89,8 +90,10 @@ class Export(Protocol):
         """What the export says of itself; {} when it says nothing."""
         ...
 
-    def rows(self, on_bad: OnBad | None = None) -> Iterator[Row]:
+    def rows(self, on_bad: OnBad | None = None, since: float = -math.inf) -> Iterator[Row]:
         """All rows in the order of the file, streamed.
+
+        Rows before `since` (s) may be left out, where an earlier reading of this export found out where they end.
 
         Raises:
             ExportError: the file is empty, cut off, has no usable columns or no rows; and, without `on_bad`, at the

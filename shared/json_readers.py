@@ -96,7 +96,7 @@ class JsonLinesExport(_JsonRows):
 
     kind = "jsonl"
 
-    def _read(self, text: TextIO, report: Callable[[int, str, str], None]) -> Iterator[Row]:
+    def _read(self, text: TextIO, report: Callable[[int, str, str], None], since: float) -> Iterator[Row]:
         for number, line in enumerate(iter(partial(text.readline, MAX_LINE), ""), start=1):
             if not line.strip():
                 continue
@@ -163,7 +163,7 @@ class JsonExport(_JsonRows):
             f'reading {self.path}: no list "logs" in it; an export is {{"logs": [...]}}, a list, JSON lines or CSV'
         )
 
-    def _read(self, text: TextIO, report: Callable[[int, str, str], None]) -> Iterator[Row]:
+    def _read(self, text: TextIO, report: Callable[[int, str, str], None], since: float) -> Iterator[Row]:
         walker = _Walker(text, str(self.path))
         self._to_rows(walker)
         number = 0

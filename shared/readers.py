@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import csv
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +35,7 @@ from shared.values import Row
 MAX_LINE = 16 << 20  # characters of a line, and of one JSON value; what is longer is a bad row
 _KNOWN = 50_000  # names that are kept to share one object; cleared when full
 CHUNK = 1 << 16
+MARK_EVERY = 20_000  # rows between two places in a file that are remembered
 
 
 def open_reader(path: Path) -> Export:
@@ -109,7 +112,7 @@ class Reader:
                 return value.strip()
         return NO_HOST
 
-    def rows(self, on_bad: OnBad | None = None) -> Iterator[Row]:
+    def rows(self, on_bad: OnBad | None = None, since: float = -math.inf) -> Iterator[Row]:
         bad = 0
 
         def report(line: int, reason: str, detail: str) -> None:
@@ -121,15 +124,16 @@ class Reader:
                 )
             on_bad(BadRow(line, reason, detail))
 
-        count = 0
         with opened(self.path) as text:
-            for row in self._read(text, report):
-                count += 1
-                yield row
-        if not count and not bad:
+            rows = self._read(text, report, since)
+            first = next(rows, None)
+            if first is not None:
+                yield first
+                yield from rows
+        if first is None and not bad and since == -math.inf:
             raise ExportError(f"reading {self.path}: there are no rows in it; check the date range of the export")
 
-    def _read(self, text: TextIO, report: Callable[[int, str, str], None]) -> Iterator[Row]:
+    def _read(self, text: TextIO, report: Callable[[int, str, str], None], since: float) -> Iterator[Row]:
         raise NotImplementedError
 
 
@@ -145,6 +149,7 @@ class CsvExport(Reader):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self._marks: list[tuple[float, int, int]] = []  # (newest time before it, place in the text, rows before it)
         with opened(path) as text:
             self._header(text)
 
@@ -158,7 +163,15 @@ class CsvExport(Reader):
         names = next(csv.reader([first], delimiter=delimiter), [])
         return column_map(names, str(self.path)), len(names), delimiter
 
-    def _read(self, text: TextIO, report: Callable[[int, str, str], None]) -> Iterator[Row]:
+    def _skip(self, text: TextIO, since: float) -> tuple[float, int, int]:
+        """Go to the last remembered place before which every row is older than `since` (s); gives its mark."""
+        mark = bisect.bisect_left(self._marks, (since,)) - 1
+        if mark < 0:
+            return -math.inf, 0, 0
+        text.seek(self._marks[mark][1])
+        return self._marks[mark]
+
+    def _read(self, text: TextIO, report: Callable[[int, str, str], None], since: float) -> Iterator[Row]:
         columns, width, delimiter = self._header(text)
         at_time, at_program, at_message = columns["timestamp"], columns["program"], columns["message"]
         # a missing column is read from the cell beyond the row, see `cells.append`
@@ -174,7 +187,8 @@ class CsvExport(Reader):
         csv.field_size_limit(MAX_LINE)
         # line by line with a limit: one endless line must not fill the memory
         reader = csv.reader(iter(partial(text.readline, MAX_LINE), ""), delimiter=delimiter)
-        number = 0
+        newest, _, number = self._skip(text, since)
+        due = (self._marks[-1][2] if self._marks else 0) + MARK_EVERY
         while True:
             try:
                 for cells in reader:
@@ -218,6 +232,11 @@ class CsvExport(Reader):
                         row_id = int(cells[at_id])
                     except ValueError:
                         row_id = number
+                    if time_s > newest:
+                        newest = time_s
+                    if number >= due:  # the reader holds this row alone, and the text stands behind it
+                        due = number + MARK_EVERY
+                        self._marks.append((newest, text.tell(), number))
                     yield row_id, time_s, host, program, cells[at_pid], severity, message
                 return
             except csv.Error as error:

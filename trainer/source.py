@@ -5,75 +5,96 @@ from __future__ import annotations
 import hashlib
 import heapq
 import logging
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from shared.errors import TrainingError
-from shared.frame import BadRow, open_export
+from shared.frame import BadRow, Export, open_export
 from shared.values import Row
 from trainer.facts import SourceFile
 
 logger = logging.getLogger(__name__)
+
+TIME = operator.itemgetter(1)
 
 
 class Source:
     """The exports as one stream of rows in time order, read anew at each call."""
 
     CHECK_EVERY = 50_000
+    DISORDER_S = 30.0  # rows may be so much older than one before them; in exports with more they are sorted
 
     def __init__(
         self, paths: Sequence[Path], start: float | None, end: float | None, check: Callable[[], None] = lambda: None
     ) -> None:
         if not paths:
             raise TrainingError("train: no export was named; give the file that `pipit-trainer export` wrote")
-        self.paths, self.start, self.end = list(paths), start, end
+        self.paths = list(paths)
+        self.start, self.end = -math.inf if start is None else start, math.inf if end is None else end
         self._check = check
+        self._exports: list[Export] = []  # opened once: they remember where in the file which time is
         self.counts: dict[Path, tuple[int, int]] = {}
-        self._sort = False
+        self.sorted = False  # whether rows had to be put in order, which `rows(counting=True)` finds out
 
     def rows(self, counting: bool = False) -> Iterator[Row]:
         """All rows; rows that cannot be read are counted and passed over."""
-        streams = [self._rows_of(path, counting) for path in self.paths]
-        rows: Iterable[Row] = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=operator.itemgetter(1))
         if counting:
-            rows = self._watch_order(rows)
-        elif self._sort:
-            rows = sorted(rows, key=operator.itemgetter(1))
-        for number, row in enumerate(rows):
-            if (self.start is None or row[1] >= self.start) and (self.end is None or row[1] < self.end):
-                yield row
-            if number % self.CHECK_EVERY == 0:
-                self._check()
+            return self._within(self._watch_order(self._merged(-math.inf, True)), self.start, self.end)
+        return self.between(-math.inf, math.inf)
 
     def between(self, start: float, end: float) -> Iterator[Row]:
         """The rows from `start` (s) up to, not including, `end`."""
-        return (row for row in self.rows() if start <= row[1] < end)
+        start, end = max(start, self.start), min(end, self.end)
+        if self.sorted:
+            return self._within(sorted(self._merged(-math.inf), key=TIME), start, end)
+        return self._within(self._merged(start), start, end, beyond=end + self.DISORDER_S)
+
+    def _within(self, rows: Iterable[Row], start: float, end: float, beyond: float = math.inf) -> Iterator[Row]:
+        """Rows of [start, end); nothing is read on after one at or past `beyond`."""
+        due = 0
+        for number, row in enumerate(rows):
+            if start <= row[1] < end:
+                yield row
+            elif row[1] >= beyond:
+                return
+            if number == due:
+                due += self.CHECK_EVERY
+                self._check()
+
+    def _merged(self, since: float, counting: bool = False) -> Iterable[Row]:
+        self._exports = self._exports or [open_export(path) for path in self.paths]
+        streams = [self._rows_of(export, since, counting) for export in self._exports]
+        return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=TIME)
 
     def _watch_order(self, rows: Iterable[Row]) -> Iterator[Row]:
-        newest, behind = float("-inf"), 0
+        newest, behind = -math.inf, 0
         for row in rows:
-            if row[1] < newest - 30:
-                behind += 1
-            elif row[1] > newest:
+            if row[1] > newest:
                 newest = row[1]
+            elif row[1] < newest - self.DISORDER_S:
+                behind += 1
             yield row
         if behind:
             logger.warning("an export is not in the order of time, so it is sorted in memory rows_behind=%d", behind)
-            self._sort = True
+            self.sorted = True
 
-    def _rows_of(self, path: Path, counting: bool) -> Iterator[Row]:
-        good = bad = 0
+    def _rows_of(self, export: Export, since: float, counting: bool) -> Iterator[Row]:
+        bad = 0
 
         def on_bad(_row: BadRow) -> None:
             nonlocal bad
             bad += 1
 
-        for row in open_export(path).rows(on_bad):
+        if not counting:
+            yield from export.rows(on_bad, since)
+            return
+        good = 0
+        for row in export.rows(on_bad):
             good += 1
             yield row
-        if counting:
-            self.counts[path] = (good, bad)
+        self.counts[export.path] = (good, bad)
 
     def files(self) -> tuple[SourceFile, ...]:
         """Name, hash, size and row counts of each export."""
