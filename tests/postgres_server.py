@@ -14,7 +14,9 @@ import psycopg2
 from tests.services import MissingPartError, Part, Server, find_package_file, may, version_of
 
 AS_USER = ["unshare", "-U", "--map-user=1000", "--map-group=1000"]
-AS_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+# Without the capabilities that some containers hand on: with them the loader ignores where a wheel's libraries lie.
+NO_CAPS = ["--inh-caps=-all", "--ambient-caps=-all"]
+AS_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", *NO_CAPS]
 
 
 def find_postgres() -> Part:
@@ -92,7 +94,7 @@ class PostgresServer(Server):
             return []
         if may(*AS_USER, "true"):
             return AS_USER  # seen as uid 1000 from inside, files stay root's
-        if not may(*AS_NOBODY, str(self._bin / "postgres"), "--version"):
+        if not may(*AS_NOBODY, str(self._bin / "initdb"), "--version"):
             self._bin = self._copy_binaries()  # the wheel lies under a folder that only root may enter
         return AS_NOBODY
 

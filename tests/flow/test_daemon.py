@@ -203,6 +203,7 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(pi: DaemonProcess, tm
     server.close()
 
 
+@pytest.mark.usefixtures("ssh_keygen")  # without it signatures are checked by the library that must not be there
 def test_the_daemon_carries_nothing_that_it_does_not_need(pi: DaemonProcess, trained: Trained) -> None:
     activate(pi.settings["INBOX"], trained.bundle.name)
     write_lines(pi.folder, 600)
