@@ -1,7 +1,7 @@
 """The tables of what this machine knows of bundles, and their rows as values.
 
-A bundle's state is one of: candidate (being tried), probation, good, returned (given up on probation), bad (never tried
-again), refused (not even tried).
+A bundle's state is one of: candidate (being tried), tried (judged beside another, has never served), probation, good,
+returned (given up on probation), bad (never tried again), refused (not even tried).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 CANDIDATE, PROBATION, GOOD, RETURNED, BAD, REFUSED = "candidate", "probation", "good", "returned", "bad", "refused"
+TRIED = "tried"
 ATTEMPTS = 3
 
 SCHEMA = """

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, fields
 from pathlib import Path
 
+from inference import switches
 from inference.bundle_rows import (
     ATTEMPTS,
     BAD,
@@ -21,6 +22,7 @@ from inference.bundle_rows import (
     REFUSED,
     RETURNED,
     SCHEMA,
+    TRIED,
     ActiveRow,
     BundleRow,
     TransferRow,
@@ -42,6 +44,7 @@ __all__ = [
     "REFUSED",
     "RETURNED",
     "SCHEMA",
+    "TRIED",
     "ActiveRow",
     "BundleRow",
     "BundleStore",
@@ -192,18 +195,19 @@ class BundleStore(Ledger):
         return manifest, raw
 
     def prune(self, keep: int) -> list[str]:
-        """Remove old copies: never what is active, former or on trial; `keep` more good ones stay. Gives their ids."""
-        removed = []
+        """Remove old copies: never what is active, former, a challenger or on trial; `keep` more good ones stay. Gives ids."""
+        removed, wanted = [], switches.switches(self.db).values()
         for agent in layout.agents_in(self.shelf.folder):
             row = self.active(agent)
             held = {row.version, row.previous} if row else set()
+            held |= {each.challenger for each in wanted if each.agent == agent}
             spare = keep
             for version in reversed(layout.versions_in(self.shelf.folder, agent)):
                 known = self.known(agent, version)
                 state = known.state if known else BAD
                 if version in held or state == CANDIDATE:
                     continue
-                if state in (GOOD, PROBATION) and spare > 0:
+                if state in (GOOD, PROBATION, TRIED) and spare > 0:
                     spare -= 1
                     continue
                 self.shelf.drop(agent, version)

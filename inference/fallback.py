@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 
 from inference import bundle_store as rows
+from inference.copies import load_copy
 from inference.outcomes import note
 from inference.probation import Broken, judge
 from inference.reconciling import GOOD, RETURNED, Context, Outcome, as_refusal, load_bundle
@@ -38,7 +39,7 @@ def give_up(ctx: Context, agent: str, state: str, code: str, reason: str) -> Out
     active = next(row for row in ctx.store.actives() if row.agent == agent)
     for version in _fallbacks(ctx, agent, active.version, active.previous):
         try:
-            serving = load_bundle(ctx, *ctx.store.load(agent, version))
+            serving = load_bundle(ctx, *load_copy(ctx.store, ctx.settings.inbox, agent, version))
         except Exception as error:
             logger.warning("fallback fails agent=%s version=%s reason=%s", agent, version, as_refusal(error))
             continue

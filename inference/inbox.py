@@ -6,6 +6,7 @@ Only the text of a link is read, and only when it names a version; folders are o
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from shared.errors import BundleError
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An agent's `active` link as it was found.
+    """An agent's `active` or `challenger` link as it was found.
 
     `mark` changes whenever somebody puts the link there anew, `context` whenever anything changes that a refusal may
     have rested on.
@@ -30,6 +31,12 @@ class Link:
     version: str | None  # None: it is no link, or names no version
     mark: str
     context: str
+    name: str = layout.ACTIVE
+
+    @property
+    def key(self) -> str:
+        """Under which the decision on it is remembered; no agent's name has a slash."""
+        return self.agent if self.name == layout.ACTIVE else f"{self.agent}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,11 @@ class Candidate:
 def new_links(inbox: Path, store: BundleStore, trust: tuple[Path | None, ...]) -> list[Link]:
     """The links that nothing has been decided on yet, or that were refused on grounds that have changed since."""
     found = []
-    for agent in _agents(inbox):
-        link = _look(inbox, agent, trust)
+    for agent, name in itertools.product(_agents(inbox), (layout.ACTIVE, layout.CHALLENGER)):
+        link = _look(inbox, agent, name, trust)
         if link is None:
             continue
-        seen = store.link_seen(agent)
+        seen = store.link_seen(link.key)
         if seen is None or seen[0] != link.mark or (not seen[2] and seen[1] != link.context):
             found.append(link)
     return found
@@ -136,8 +143,8 @@ def _agents(inbox: Path) -> list[str]:
         return []  # an unreadable inbox wishes for nothing; `check` tells people about it
 
 
-def _look(inbox: Path, agent: str, trust: tuple[Path | None, ...]) -> Link | None:
-    path = inbox / agent / layout.ACTIVE
+def _look(inbox: Path, agent: str, name: str, trust: tuple[Path | None, ...]) -> Link | None:
+    path = inbox / agent / name
     try:
         info = os.lstat(path)
         text = os.readlink(path) if stat.S_ISLNK(info.st_mode) else ""
@@ -147,7 +154,7 @@ def _look(inbox: Path, agent: str, trust: tuple[Path | None, ...]) -> Link | Non
     if version and not os.path.lexists(inbox / agent / version):
         return None  # a damaged upload is being replaced; the link means something again when that is done
     mark = f"{text[:64]!a} {info.st_ino} {info.st_mtime_ns}"
-    return Link(agent, version, mark, _context(inbox / agent / version if version else None, trust))
+    return Link(agent, version, mark, _context(inbox / agent / version if version else None, trust), name)
 
 
 def _context(folder: Path | None, trust: tuple[Path | None, ...]) -> str:

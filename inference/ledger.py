@@ -51,6 +51,10 @@ class Ledger:
         """Remember the decision on a link, so that the poll does not repeat it."""
         self.db.execute("INSERT OR REPLACE INTO links_seen VALUES (?, ?, ?, ?)", (agent, link, context, accepted))
 
+    def forget_link(self, agent: str) -> None:
+        """Decide anew on the link, even where nobody puts it there again."""
+        self.db.execute("DELETE FROM links_seen WHERE agent = ?", (agent,))
+
     def add_transfer(
         self, row: BundleRow, way: str, state: str, previous: str | None, now: float, code: str = "", reason: str = ""
     ) -> None:

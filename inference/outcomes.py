@@ -59,7 +59,7 @@ def settle(ctx: Context, wish: Wish, outcome: Outcome) -> Outcome:
             ctx.store.close_wish(wish.row.id, f"{outcome.state} {outcome.code} {outcome.reason}".strip(), ctx.now())
         elif wish.link is not None and outcome.code != "io":
             accepted = outcome.state != REFUSED
-            ctx.store.see_link(wish.agent, wish.link.mark, wish.link.context, accepted)
+            ctx.store.see_link(wish.link.key, wish.link.mark, wish.link.context, accepted)
     except sqlite3.Error as error:
         logger.error("cannot write down what became of a bundle error=%s", error)
     return outcome

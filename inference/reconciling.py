@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from inference import probe as trial
 from inference.bundle_store import GOOD as GOOD_HERE
 from inference.bundle_store import PROBATION as ON_PROBATION
-from inference.bundle_store import BundleStore, WishRow
+from inference.bundle_store import TRIED, BundleStore, WishRow
 from inference.inbox import Link
 from inference.models import ModelSlot, Serving
 from inference.probation import ProbationRules
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 LOADED, GOOD, REFUSED, RETURNED, TRYING = "loaded", "good", "refused", "returned", "trying"
 INBOX, ROLLBACK, ACTIVATE = "inbox", "rollback", "activate"
+CHALLENGER = layout.CHALLENGER  # as an action and as an outcome: judged beside the active version
 
 Load = Callable[[Mapping[str, bytes]], "Model"]
 
@@ -64,7 +65,7 @@ def reconcile_settings(settings: Settings) -> ReconcileSettings:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one wish, or of one probation. `state`: loaded, good, refused, returned, or trying (again)."""
+    """What became of one wish, or of one probation. `state`: loaded, good, challenger, refused, returned, or trying (again)."""
 
     agent: str
     version: str
@@ -78,13 +79,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One version that somebody wants active: by a link in the inbox, or by a click (`row`)."""
+    """One version that somebody wants active, or as a challenger (`name`): by a link in the inbox, or by a click (`row`)."""
 
     agent: str
     version: str | None
     way: str
     link: Link | None = None
     row: WishRow | None = None
+    name: str = layout.ACTIVE
 
 
 class Context:
@@ -98,6 +100,13 @@ class Context:
         self.slot = slot
         self.settings = settings
         self.load = load
+
+
+def load_real_model(files: Mapping[str, bytes]) -> Model:
+    """The model of a bundle, from its plain arrays and agent file."""
+    from shared.model import load_model  # here: numpy costs memory that the command line need not have
+
+    return load_model(files)
 
 
 def load_bundle(ctx: Context, manifest: Manifest, raw: Mapping[str, bytes]) -> Serving:
@@ -120,7 +129,7 @@ def load_kept(store: BundleStore, agent: str, version: str, now: float) -> Servi
     from shared.model import load_model  # numpy: only where there is a model
 
     known = store.known(agent, version)
-    if known is None or known.state not in (GOOD_HERE, ON_PROBATION):
+    if known is None or known.state not in (GOOD_HERE, ON_PROBATION, TRIED):
         raise BundleError("not_here", f"models: {agent} {version} was never good on this machine; ship it")
     manifest, raw = store.load(agent, version)
     model = load_model({name: data for name, data in raw.items() if name != "model.joblib"})

@@ -64,7 +64,8 @@ def pause(db: sqlite3.Connection, agent: str, paused: bool, by: str, now: float)
 
 
 def challenge(db: sqlite3.Connection, agent: str, version: str | None, by: str, now: float) -> None:
-    """Judge a second version beside the active one; None ends it."""
+    """Judge a second version beside the active one; None ends it. One that failed before is tried again."""
+    db.execute("UPDATE challengers SET error = '' WHERE agent = ? AND version = ?", (agent, version))
     db.execute(
         "INSERT INTO switches (agent, challenger, by, at) VALUES (?,?,?,?) ON CONFLICT (agent) DO UPDATE SET"
         " challenger = excluded.challenger, by = excluded.by, at = excluded.at",

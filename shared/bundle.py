@@ -185,13 +185,13 @@ def read_head(folder: int) -> dict[str, bytes]:
     return head
 
 
-def open_bundle(folder: Path) -> dict[str, bytes]:
-    """All files of a bundle's folder as raw bytes, for `verify`.
+def open_bundle(folder: Path | str, within: int | None = None) -> dict[str, bytes]:
+    """All files of a bundle's folder (below the folder of a handle where given) as raw bytes, for `verify`.
 
     Raises:
         BundleError: code missing_file, extra_file, not_regular, too_large or io.
     """
-    with folder_of(folder) as handle:
+    with folder_of(folder, within) as handle:
         check_listing(handle)
         raw = read_head(handle)
         raw.update((name, read_file(handle, name, limit)) for name, limit in LIMITS.items())

@@ -24,6 +24,7 @@ from pathlib import Path
 from shared.errors import ConfigError
 
 ACTIVE = "active"
+CHALLENGER = "challenger"  # the link to what is to be judged beside the active version
 INCOMING = "incoming"
 RECEIPTS = "receipts"
 LATEST = "latest"

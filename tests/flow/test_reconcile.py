@@ -47,6 +47,10 @@ def watch(pi: Pi, version: str, **seen: float) -> None:
     probation.note(pi.db, "wifi", version, **counts)  # type: ignore[arg-type]
 
 
+def damage_copy(pi: Pi, version: str) -> None:
+    (pi.settings.store / "wifi" / version / "scorer.npz").write_bytes(b"good but not what was signed")
+
+
 def test_an_empty_inbox_wishes_for_nothing(pi: Pi) -> None:
     assert pi.reconcile() == []
     shutil.rmtree(pi.inbox)
@@ -363,19 +367,80 @@ def test_start_loads_what_was_active(pi: Pi, workshop: Workshop) -> None:
 def test_start_falls_back_when_the_copy_is_damaged(pi: Pi, workshop: Workshop) -> None:
     good(pi, workshop, V1)
     good(pi, workshop, V2)
-    (pi.settings.store / "wifi" / V2 / "scorer.npz").write_bytes(b"good but not what was signed")
+    damage_copy(pi, V2)
+    shutil.rmtree(pi.inbox / "wifi" / V2)
     outcomes = pi.restart()
     assert [(o.state, o.code, o.previous) for o in outcomes] == [("returned", "size", V1)]
     assert pi.serving() == V1
 
 
-def test_start_without_any_copy_stays_up_without_a_model(pi: Pi, workshop: Workshop) -> None:
+def test_a_lost_store_is_made_again_from_the_inbox(pi: Pi, workshop: Workshop) -> None:
+    good(pi, workshop, V1)
+    good(pi, workshop, V2)
+    shutil.rmtree(pi.settings.store)
+    assert pi.restart() == [], "nothing was given up"
+    assert (pi.serving(), pi.state_of(V2)) == (V2, "good")
+    shutil.rmtree(pi.inbox)
+    assert pi.restart() == [], "the copies are the store's own again"
+    pi.store.wish("wifi", "rollback", None, "admin", pi.clock())
+    assert (pi.one().state, pi.serving()) == ("good", V1)
+
+
+def test_a_damaged_copy_is_made_again_from_the_inbox(pi: Pi, workshop: Workshop) -> None:
+    good(pi, workshop, V1)
+    damage_copy(pi, V1)
+    assert pi.restart() == []
+    assert (pi.serving(), pi.state_of(V1)) == (V1, "good")
+
+
+def test_a_store_that_cannot_be_written_does_not_keep_the_inbox_s_copy_from_serving(
+    pi: Pi, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     good(pi, workshop, V1)
     shutil.rmtree(pi.settings.store)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("inference.shelf.Shelf.keep", full)
+    assert pi.restart() == []
+    assert pi.serving() == V1
+
+
+def test_an_inbox_with_other_content_heals_nothing(pi: Pi, workshop: Workshop) -> None:
+    good(pi, workshop, V1)
+    shutil.rmtree(pi.settings.store)
+    (pi.inbox / "wifi" / V1 / "scorer.npz").write_bytes(b"good but not what was signed")
     assert [o.state for o in pi.restart()] == ["returned"]
     assert pi.serving() is None
-    send(pi, workshop.make(V2))
-    assert [o.state for o in pi.reconcile()] == ["loaded"]
+
+
+def test_start_without_any_copy_stays_up_and_takes_the_same_version_when_it_comes_again(
+    pi: Pi, workshop: Workshop
+) -> None:
+    good(pi, workshop, V1)
+    shutil.rmtree(pi.settings.store)
+    os.rename(pi.inbox / "wifi" / V1, pi.inbox / "away")
+    outcome = pi.restart()[0]
+    assert (outcome.state, outcome.code) == ("returned", "not_here")
+    assert "ship it again" in outcome.reason
+    assert pi.serving() is None
+    assert pi.reconcile() == []
+    os.rename(pi.inbox / "away", pi.inbox / "wifi" / V1)  # a disk that was mounted late: the link is still the same
+    assert (pi.one().state, pi.serving()) == ("loaded", V1)
+
+
+def test_a_good_version_that_is_shipped_again_gets_its_lost_copy_back(pi: Pi, workshop: Workshop) -> None:
+    good(pi, workshop, V1)
+    good(pi, workshop, V2)
+    wish = pi.store.wish("wifi", "rollback", None, "admin", pi.clock())
+    pi.one()
+    assert pi.store.wish_outcome(wish) == "good"
+    shutil.rmtree(pi.settings.store / "wifi" / V2)
+    point(pi, V2)
+    assert (pi.one().state, pi.serving()) == ("good", V2)
+    pi.restart()
+    assert pi.serving() == V2
 
 
 def test_a_lost_state_file_takes_the_model_from_the_inbox_again(pi: Pi, workshop: Workshop) -> None:
