@@ -13,7 +13,7 @@ import click
 from inference.asking import ask, open_store
 from inference.bundle_store import BundleStore
 from inference.reconcile import ACTIVATE, ROLLBACK
-from inference.reconciling import reconcile_settings
+from inference.reconciling import CHALLENGER, reconcile_settings
 from shared import bundle, layout
 from shared.clean import clean
 from shared.errors import BundleError, ConfigError
@@ -63,6 +63,19 @@ def models_activate(settings: Any, version: str, agent: str | None, timeout: flo
     with open_store(settings) as store:
         agent, version = _find(store, settings.inbox_folder, version, agent)
         ask(settings, store, agent, ACTIVATE, version, timeout, as_json)
+
+
+@models.command("challenge")
+@click.argument("version")
+@click.option("--agent")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for the daemon.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def models_challenge(settings: Any, version: str, agent: str | None, timeout: float, as_json: bool) -> None:
+    """Judge VERSION beside the active one; it alerts nobody. It may be one that has only come into the inbox."""
+    with open_store(settings) as store:
+        agent, version = _find(store, settings.inbox_folder, version, agent)
+        ask(settings, store, agent, CHALLENGER, version, timeout, as_json)
 
 
 @models.command("rollback")

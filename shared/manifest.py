@@ -60,6 +60,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "bad": "This version was given up on this machine before; ship a new version.",
         "not_here": "The version is neither in this machine's store nor in its inbox.",
         "no_previous": "There is no former version to go back to.",
+        "no_active": "As a challenger: nothing serves that it could be compared with; ship it to serve.",
+        "is_active": "As a challenger: it is the version that serves.",
         "io": "The disk failed or is full; it is tried again.",
         "promise_errors": "On probation: judging windows failed.",
         "promise_anomalies": "On probation: more anomalies than the bundle promises.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask import abort
 
 from inference import bounded, drifting, switches, validator
-from inference.bundle_store import CANDIDATE, GOOD, PROBATION, ActiveRow, BundleRow
+from inference.bundle_store import CANDIDATE, GOOD, PROBATION, TRIED, ActiveRow, BundleRow
 from inference.drifting import DriftReport
 from inference.monitor import drift_settings
 from inference.reconciling import ACTIVATE, ROLLBACK
@@ -61,7 +61,7 @@ def is_back(row: BundleRow, active: ActiveRow | None) -> bool:
 
 def why_not(room: Room, row: BundleRow) -> None:
     """A 409 for what cannot serve."""
-    if row.state not in (GOOD, PROBATION, CANDIDATE):
+    if row.state not in (GOOD, PROBATION, TRIED, CANDIDATE):
         abort(409, f"{row.agent} {row.version} cannot serve: {row.state} ({row.reason})")
     if row.state != CANDIDATE and not layout.bundle_folder(room.store_dir, row.agent, row.version).is_dir():
         abort(409, f"the copy of {row.agent} {row.version} was cleaned up; ship it again from the trainer")
@@ -92,7 +92,7 @@ def challenge(room: Room, row: BundleRow, by: str) -> None:
         abort(409, f"{row.agent} runs nothing that a challenger could be compared with")
     if active.version == row.version:
         abort(409, f"{row.version} is the active version itself")
-    if row.state not in (GOOD, PROBATION):
+    if row.state not in (GOOD, PROBATION, TRIED):
         abort(409, f"{row.version} was never good on this machine ({row.state}); only such a version may challenge")
     why_not(room, row)
     with room.write() as db:

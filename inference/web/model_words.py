@@ -20,6 +20,7 @@ TRANSFERS_SHOWN = 5
 STATES = {
     store_of.CANDIDATE: ("Being tried", "low", "s-wait"),
     store_of.PROBATION: ("On probation", "mid", "s-wait"),
+    store_of.TRIED: ("Tried out, has not served", "", "s-off"),
     store_of.GOOD: ("Kept", "", "s-off"),
     store_of.RETURNED: ("Given up on probation", "high", "s-no"),
     store_of.BAD: ("Failed its checks", "high", "s-no"),

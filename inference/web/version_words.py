@@ -170,6 +170,6 @@ def one(room: Room, row: BundleRow, found: Validation | None, now: float) -> One
         looked_at=words.ago(found.at, now) if found else "", advice=tuple(found.recommendations()) if found else (),
         is_here=is_here, is_challenger=is_challenger,
         can_challenge=bool(is_here and active and active.version != row.version and not is_challenger
-                           and row.state in (store_of.GOOD, store_of.PROBATION)),
+                           and row.state in (store_of.GOOD, store_of.PROBATION, store_of.TRIED)),
         transfers=tuple(transfers[:10]),
     )  # fmt: skip
