@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -22,6 +23,20 @@ REFUSED = 1
 USAGE = 2
 UNKNOWN = 3  # offline or timed out: nobody knows whether it happened
 INTERRUPTED = 128 + signal.SIGINT
+
+# What a machine refuses is no fault of Pipit: what to do about it. Any other OSError is unexpected, and logged whole.
+_SPACE = "free some space, then do it again"
+_OWNER = "check owner and permissions, or choose another place"
+CURES = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EACCES: _OWNER,
+    errno.EPERM: _OWNER,
+    errno.EROFS: "choose a place that can be written",
+    errno.ENOTDIR: "a file lies where a folder is needed; choose another place",
+    errno.EEXIST: "a file lies where a folder is needed; choose another place",
+    errno.EIO: "the disk fails; look into the kernel's log",
+}
 
 
 class LazyGroup(click.Group):
@@ -58,12 +73,14 @@ def exit_code(error: BaseException) -> int:
 def main_with_exit_codes(group: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
     """Run a click command and return its exit code.
 
-    An error raised on purpose is one message on stderr. An unexpected one is logged with its traceback, because that
-    is a fault of ours that somebody will have to find.
+    An error raised on purpose is one message on stderr, and so is what the machine refuses (a full disk, a folder of
+    somebody else's). An unexpected one is logged with its traceback, because that is a fault of ours that somebody
+    will have to find.
     """
     stdout = sys.stdout
     try:
         result = group.main(args=arguments, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()  # a full disk must be noticed here, where it can still be said
     except click.ClickException as error:
         error.show()
         return exit_code(error)
@@ -75,9 +92,18 @@ def main_with_exit_codes(group: click.Command, name: str, arguments: Sequence[st
         return exit_code(error)
     except SystemExit as end:
         if sys.stdout is not stdout:  # click puts another one in its place when somebody has closed ours
-            return _reader_went_away()
+            _drop_stdout()
+            return DONE
         return end.code if isinstance(end.code, int) else REFUSED
+    except BrokenPipeError:
+        _drop_stdout()
+        return DONE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in CURES:
+            _say(name, _refused_by_machine(error))
+            if error.filename is None:
+                _drop_stdout()
+            return REFUSED
         logger.exception("unexpected error command=%s", name)
         _say(name, f"unexpected {type(error).__name__}: {clean(str(error))} (this is a fault in Pipit; see the log)")
         return REFUSED
@@ -93,7 +119,11 @@ def _say(name: str, message: str) -> None:
     click.echo(f"{name}: {message}", err=True)
 
 
-def _reader_went_away() -> int:
-    """`pipit-trainer events … | head` closes our stdout: that is an ordinary end, and must not print at exit."""
+def _refused_by_machine(error: OSError) -> str:
+    subject = "writing" if error.filename is None else clean(str(error.filename))
+    return f"{subject}: {error.strerror}; {CURES[error.errno or 0]}"
+
+
+def _drop_stdout() -> None:
+    """What is still in the buffer cannot be written (`… | head`, a full disk): say nothing more about it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
@@ -63,6 +64,37 @@ def test_an_unexpected_error_is_logged_with_its_traceback(
     assert main_with_exit_codes(command_that(ZeroDivisionError("x")), "pipit-trainer", []) == 1
     assert "unexpected ZeroDivisionError" in capsys.readouterr().err
     assert caplog.records[-1].exc_info is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "state/key"), "state/key: Permission denied; check owner"),
+        (OSError(errno.EROFS, "Read-only file system", "models"), "models: Read-only file system; choose a place"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), "a/b: Not a directory; a file lies where"),
+        (OSError(errno.ENOSPC, "No space left on device", "m/x"), "m/x: No space left on device; free some space"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_message_and_no_fault_of_ours(
+    error: OSError, said: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main_with_exit_codes(command_that(error), "pipit-trainer", []) == 1
+    assert f"pipit-trainer: {said}" in capsys.readouterr().err
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("lines", [1, 100_000], ids=["at the end", "in the middle"])
+def test_a_full_disk_behind_stdout_is_said_once_and_without_a_traceback(lines: int) -> None:
+    script = (
+        "import sys, click\nfrom shared.command import run_main\n"
+        f"run_main(click.Command('it', callback=lambda: sys.stdout.write('x' * {lines} + '\\n') and None), 'it')\n"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "No space left on device; free some space" in done.stderr
 
 
 def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
