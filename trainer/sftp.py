@@ -18,7 +18,8 @@ from typing import Any
 import paramiko
 from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY
 
-from shared.errors import ConfigError, ShipError
+from shared.errors import ShipError
+from trainer import logins
 from trainer.remote import Progress, no_progress
 from trainer.targets import Target
 
@@ -189,6 +190,7 @@ def _connect(target: Target, timeout_s: float) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     _load_known_hosts(client, target)
+    _check_identity(target)
     where = f"{target.host}:{target.port}"
     raw = None
     try:
@@ -211,26 +213,20 @@ def _connect(target: Target, timeout_s: float) -> paramiko.SSHClient:
         transport.set_keepalive(_KEEPALIVE_S)
         return client
     except paramiko.BadHostKeyException as cause:
-        error = _changed_key(target, cause)
+        error = logins.changed_host_key(target, cause.key.fingerprint, cause.expected_key.fingerprint)
+        error.__cause__ = cause
     except paramiko.AuthenticationException as cause:
-        error = ShipError(
-            f"ship: {target.name} ({where}) does not let {target.user} in with {target.identity}: {cause}; "
-            "put the public half into the Pi's authorized_keys",
-            "auth",
-        )
+        error = logins.not_let_in(target, cause)
         error.__cause__ = cause
     except paramiko.SSHException as cause:
         error = (
-            _unknown_key(target)
+            logins.unknown_host_key(target)
             if "known_hosts" in str(cause)
             else ShipError(f"ship: {target.name} ({where}) does not speak SSH with us ({_why(cause)})", "offline", True)
         )
         error.__cause__ = cause
     except (OSError, EOFError) as cause:
         error = ShipError(f"ship: {target.name} ({where}) cannot be reached ({_why(cause)})", "offline", True)
-        error.__cause__ = cause
-    except ValueError as cause:
-        error = ShipError(f"ship: the key {target.identity} cannot be used ({cause})", "auth")
         error.__cause__ = cause
     client.close()
     if raw is not None:
@@ -245,10 +241,17 @@ def _load_known_hosts(client: paramiko.SSHClient, target: Target) -> None:
         else:
             client.load_system_host_keys()
     except (OSError, ValueError, paramiko.SSHException, paramiko.hostkeys.InvalidHostKey) as cause:
-        raise ConfigError(
-            f"ship: cannot read the known hosts file {target.known_hosts}: {cause}; make it with "
-            f"`ssh-keyscan -p {target.port} {target.host}` and compare the key at the Pi"
-        ) from cause
+        raise logins.unreadable_known_hosts(target, cause) from cause
+
+
+def _check_identity(target: Target) -> None:
+    """A key that is none is said before anybody is called; else it would look like a Pi that is offline."""
+    if target.identity is None:
+        return
+    try:
+        paramiko.PKey.from_path(target.identity)
+    except (OSError, ValueError, TypeError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as cause:
+        raise logins.unusable_identity(target, cause) from cause
 
 
 def _transport(sock: Any, **options: Any) -> paramiko.Transport:
@@ -257,29 +260,6 @@ def _transport(sock: Any, **options: Any) -> paramiko.Transport:
     fast = tuple(name for name in _GCM if name in security.ciphers)
     security.ciphers = fast + tuple(name for name in security.ciphers if name not in fast)
     return transport
-
-
-def _changed_key(target: Target, cause: paramiko.BadHostKeyException) -> ShipError:
-    host = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
-    file = target.known_hosts or "~/.ssh/known_hosts"
-    error = ShipError(
-        f"ship: {target.name} shows another host key than the pinned one: it has {cause.key.fingerprint}, pinned is "
-        f"{cause.expected_key.fingerprint}. Somebody may be in between, or the Pi was set up anew. Compare with `ssh-keygen "
-        f"-lf /etc/ssh/ssh_host_ed25519_key.pub` typed at the Pi; only if they agree, `ssh-keygen -R '{host}' -f {file}` "
-        f"and pin the new key with `ssh-keyscan -p {target.port} {target.host} >> {file}`",
-        "host_key",
-    )
-    error.__cause__ = cause
-    return error
-
-
-def _unknown_key(target: Target) -> ShipError:
-    file = target.known_hosts or "~/.ssh/known_hosts"
-    return ShipError(
-        f"ship: no host key of {target.name} is pinned in {file}; pin it with `ssh-keyscan -p {target.port} {target.host} "
-        f">> {file}` and compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` typed at the Pi",
-        "host_key",
-    )
 
 
 def _why(cause: BaseException) -> str:

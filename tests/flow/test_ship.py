@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -171,6 +172,20 @@ def test_a_key_that_is_not_let_in_is_a_refusal(workshop: Workshop, own_sshd: Ssh
     with pytest.raises(ShipError, match="does not let") as refused:
         ship_to(workshop.make(V1), target)
     assert (refused.value.code, refused.value.unknown) == ("auth", False)
+
+
+def test_a_login_key_that_is_none_is_a_setting_to_mend_and_not_a_pi_that_is_off(
+    workshop: Workshop, own_sshd: SshdServer, tmp_path: Path
+) -> None:
+    (tmp_path / "junk").write_text("not a key\n")
+    locked = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(tmp_path / "locked")]
+    subprocess.run(locked, check=True, stdin=subprocess.DEVNULL)
+    manifest = workshop.make(V1)
+    for name, said in (("nowhere", "No such file"), ("junk", "no private SSH key"), ("locked", "has a passphrase")):
+        target = parse_target("attic", own_sshd.url, tmp_path / name, own_sshd.known_hosts)
+        with pytest.raises(ConfigError, match=f"the key .*{name} for attic cannot be used: .*{said}"):
+            ship_to(manifest, target)
+    assert list(own_sshd.inbox.iterdir()) == []
 
 
 def test_a_version_with_other_content_is_never_overwritten(tmp_path: Path, workshop: Workshop) -> None:
