@@ -180,6 +180,9 @@ def memory_of(pid: int) -> tuple[int, int]:
 
 def settings_of(settings: Settings) -> dict[str, object]:
     """What a child needs to know of this machine, as JSON."""
-    names = ("models_dir", "exports_dir", "state_dir", "signing_key", "agents_dir", "model_config_file", "log_level")
+    names = (
+        "models_dir", "exports_dir", "state_dir", "signing_key", "agents_dir", "model_config_file", "log_level",
+        "database_url", "max_upload",
+    )  # fmt: skip
     found = {name: getattr(settings, name) for name in names}
     return {name: str(value) if isinstance(value, Path) else value for name, value in found.items()}

@@ -40,14 +40,16 @@ class Settings:
     )
     agents_dir: Path | None = setting(None, "Folder of your own agent files, beside the built-in ones.")
     database_url: str | None = setting(
-        None, "PostgreSQL that `export` reads when no --dsn is given, postgresql://user@host/database.", secret=True
+        None,
+        "PostgreSQL that `export` (without --dsn), page and API fetch logs from, postgresql://user@host/database.",
+        secret=True,
     )
     model_config_file: Path | None = setting(
         None, "Model configuration that `train` uses when it is given no --config; empty: built-in defaults."
     )
     max_training_time: int = setting(3600, "Longest time that one training run may take.", "s", low=1)
     max_memory_usage: int = setting(4096, "Most memory that one training run may take.", "MB", low=128)
-    max_upload: int = setting(1024, "Largest export that the page and the API take in.", "MB", low=1)
+    max_upload: int = setting(1024, "Largest export that the page and the API take in, or fetch.", "MB", low=1)
     log_level: str = setting("INFO", "Least serious message that is logged.", choices=LEVELS)
     debug: bool = setting(False, "Log everything, as `log_level: DEBUG` does.")
     logs_dir: Path | None = setting(None, "Folder for `log_file` when that is a bare name; empty: no log file.")

@@ -20,7 +20,7 @@ from trainer.job import Teller
 from trainer.keys import ensure_key
 from trainer.labels import parse_labels
 from trainer.model_config import load_model_config
-from trainer.orders import CheckOrder, EvaluateOrder, Order, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
+from trainer.orders import CheckOrder, EvaluateOrder, FetchOrder, Order, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
 from trainer.registry import publish
 
 logger = logging.getLogger("trainer.job")
@@ -36,6 +36,10 @@ def do(order: Order, settings: Settings, tell: Teller, by: str) -> Mapping[str, 
     match order:
         case CheckOrder():
             return check(order, settings, tell)
+        case FetchOrder():
+            from trainer.doing_fetch import fetch
+
+            return fetch(order, settings, tell)
         case TuneOrder():
             from trainer.doing_search import tune
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +21,8 @@ from psycopg2 import extensions
 
 from shared.errors import ConfigError, ExportError, SourceError
 from shared.values import iso
-from trainer.export_sinks import SINKS, CsvSink
+from trainer.copying import copy_watched
+from trainer.export_sinks import SINKS, Bounded
 from trainer.export_sql import copy_statement, find_columns
 from trainer.progress import Progress, quiet
 
@@ -78,15 +77,17 @@ def export(
     now: Callable[[], float] = time.time,
     query_timeout_s: float = QUERY_TIMEOUT_S,
     stall_s: float = STALL_S,
+    limit_bytes: int | None = None,
 ) -> ExportReport:
     """Write the rows of [start, end) to `output`; gzip when its name ends in .gz. Without a range: the last 30 days.
 
     `programs` empty means all. `format` None means by the name, else CSV. Rows whose time is infinite are left out.
+    `limit_bytes`: the largest file that may come of it.
 
     Raises:
         ConfigError: a format, a range or a column that cannot be.
         SourceError: no connection, no such table, no permission, no answer in time. The password is never shown.
-        ExportError: the file cannot be written; what was there before stays.
+        ExportError: the file cannot be written, or gets too large; what was there before stays.
     """
     began = now()
     chosen = format or _format_of(output)
@@ -108,7 +109,7 @@ def export(
             "programs": list(programs),
             "table": table,
         }
-        rows = _carry(cursor, statement, output, chosen, said, progress, stall_s)
+        rows = _carry(cursor, statement, Outlet(output, chosen, said, progress, (start_s, end_s), limit_bytes), stall_s)
     return ExportReport(
         output, chosen, rows, output.stat().st_size, start_s, end_s, tuple(programs), table, max(0.0, now() - began)
     )
@@ -137,17 +138,27 @@ def _connect(dsn: str, query_timeout_s: float) -> Any:
     return connection
 
 
-def _carry(
-    cursor: Any, statement: bytes, output: Path, chosen: str, said: dict[str, Any], progress: Progress, stall_s: float
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where the rows go, in which form, and what the file says of itself."""
+
+    output: Path
+    format: str
+    said: dict[str, Any]
+    progress: Progress
+    span: tuple[float, float]
+    limit_bytes: int | None
+
+
+def _carry(cursor: Any, statement: bytes, outlet: Outlet, stall_s: float) -> int:
     """Run the COPY into a file beside the output, then put it in its place; the number of rows."""
+    output = outlet.output
     beside = output.with_name(f".{output.name}.{uuid.uuid4().hex[:12]}.part")
     try:
         with beside.open("xb") as raw:
-            with _packed(raw, output) as stream:
-                sink = SINKS[chosen](stream, said, progress)
-                with _given_up_after(stall_s, cursor.connection, sink):
-                    cursor.copy_expert(statement, sink)
+            with _packed(Bounded(raw, outlet.limit_bytes), output) as stream:
+                sink = SINKS[outlet.format](stream, outlet.said, outlet.progress, outlet.span)
+                copy_watched(cursor, statement, sink, stall_s)
                 sink.finish()
             raw.flush()
             os.fsync(raw.fileno())
@@ -163,34 +174,9 @@ def _carry(
 
 
 @contextmanager
-def _given_up_after(stall_s: float, connection: Any, sink: CsvSink) -> Iterator[None]:
-    """End the connection when nothing has come for `stall_s`.
-
-    A peer that acknowledges packets and never answers is beyond all of the driver's and the server's time limits.
-    """
-    done = threading.Event()
-    handle = socket.socket(fileno=os.dup(connection.fileno()))
-
-    def watch() -> None:
-        while not done.wait(min(1.0, stall_s / 4)):
-            if time.monotonic() - sink.last_write > stall_s:
-                handle.shutdown(socket.SHUT_RDWR)
-                return
-
-    watcher = threading.Thread(target=watch, name="export watchdog", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-        handle.close()
-
-
-@contextmanager
-def _packed(raw: IO[bytes], output: Path) -> Iterator[IO[bytes]]:
+def _packed(raw: Bounded, output: Path) -> Iterator[IO[bytes]]:
     if not output.name.endswith(".gz"):
-        yield raw
+        yield raw  # type: ignore[misc]
         return
     # no time and no name in the header: equal rows give equal files
     with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as stream:

@@ -8,17 +8,45 @@ import json
 import time
 from typing import IO, Any
 
-from shared.frame import COLUMNS
+from shared.errors import ExportError
+from shared.frame import COLUMNS, parse_time
 from trainer.progress import Progress
 
 PROGRESS_BYTES = 1 << 20
 
 
+class Bounded:
+    """A file that takes so many bytes and not more."""
+
+    def __init__(self, file: IO[bytes], limit: int | None) -> None:
+        self._file, self._limit, self._taken = file, limit, 0
+
+    def write(self, data: bytes) -> int:
+        """Write on.
+
+        Raises:
+            ExportError: that would be too much.
+        """
+        self._taken += len(data)
+        if self._limit is not None and self._taken > self._limit:
+            raise ExportError(
+                f"export: more than {self._limit:,} bytes, the limit of TRAINING_MAX_UPLOAD; take fewer days or programs"
+            )
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+        self._file.flush()
+
+
 class CsvSink:
     """Takes the server's CSV as it comes. Rows are counted by the line breaks that are not within quotes."""
 
-    def __init__(self, stream: IO[bytes], said: dict[str, Any], progress: Progress) -> None:
+    def __init__(
+        self, stream: IO[bytes], said: dict[str, Any], progress: Progress, span: tuple[float, float] | None = None
+    ) -> None:
         self.rows = 0
+        self._span = span  # (s); rows come in order of time, so a row's time says how much is done
         self.last_write = time.monotonic()  # when the server last sent something
         self._stream = stream
         self._progress = progress
@@ -42,8 +70,18 @@ class CsvSink:
         self._bytes += len(data)
         if self._bytes - self._shown >= PROGRESS_BYTES:
             self._shown = self._bytes
-            self._progress(f"{self.rows:,} rows, {self._bytes >> 20:,} MB", None)
+            self._progress(f"{self.rows:,} rows, {self._bytes >> 20:,} MB", self._share(data))
         return len(data)
+
+    def _share(self, data: bytes) -> float | None:
+        """How much of the span has gone by at this row; None where that cannot be told."""
+        if self._span is None:
+            return None
+        start, end = self._span
+        try:
+            return min(1.0, max(0.0, (parse_time(data.split(b",", 2)[1].decode()) - start) / (end - start)))
+        except (ValueError, IndexError):  # the piece began within a row
+            return None
 
     def take(self, data: bytes) -> None:
         """Keep a piece."""

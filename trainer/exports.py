@@ -97,13 +97,7 @@ def take_in(folder: Path, name: str, read: Callable[[int], bytes], limit_bytes: 
         folder.mkdir(parents=True, exist_ok=True)
         _write(beside, read, limit_bytes)
         _look(beside, name)
-        try:
-            os.link(beside, folder / name)  # unlike a rename this takes nobody's place
-        except FileExistsError:
-            raise ExportError(
-                f"export {name}: there is one of this name already; choose another or delete it"
-            ) from None
-        layout.sync_folder(folder)
+        put_in_place(folder, beside, name)
     except OSError as cause:
         full = "; the disk is full" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise StoreError(f"export {name}: cannot be written to {folder}: {cause.strerror}{full}") from cause
@@ -111,6 +105,32 @@ def take_in(folder: Path, name: str, read: Callable[[int], bytes], limit_bytes: 
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
     return find_export(folder, name)
+
+
+def put_in_place(folder: Path, beside: Path, name: str) -> None:
+    """Give a whole file of the folder its name.
+
+    Raises:
+        ExportError: the name is taken. OSError: it cannot be done.
+    """
+    try:
+        os.link(beside, folder / name)  # unlike a rename this takes nobody's place
+    except FileExistsError:
+        raise taken(name) from None
+    layout.sync_folder(folder)
+
+
+def taken(name: str) -> ExportError:
+    """What is said where an export of a name lies already."""
+    return ExportError(f"export {name}: there is one of this name already; choose another or delete it")
+
+
+def tidy(folder: Path, before: float) -> None:
+    """Take away what was never finished and not touched since: an upload or a fetch whose process was killed."""
+    for path in folder.glob(".*.part*"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime < before:
+                path.unlink()
 
 
 def delete(folder: Path, name: str, state_dir: Path) -> None:

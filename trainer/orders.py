@@ -18,8 +18,23 @@ class CheckOrder:
 
 
 @dataclass(frozen=True)
+class FetchOrder:
+    """Write rows of the configured database to a new export. Without times: the last 30 days; no programs: all."""
+
+    export: str
+    agent: str = "wifi"
+    start: float | None = None
+    end: float | None = None
+    programs: tuple[str, ...] = ()
+    table: str = "log_entries"
+
+
+@dataclass(frozen=True)
 class TrainOrder:
-    """Learn from exports. `overrides` are keys of the model configuration, `labels` known episodes as JSON."""
+    """Learn from exports. `overrides` are keys of the model configuration, `labels` known episodes as JSON.
+
+    `marks`: what people said on the Pis counts as labels, too.
+    """
 
     exports: tuple[str, ...]
     agent: str = "wifi"
@@ -28,6 +43,7 @@ class TrainOrder:
     end: float | None = None
     labels: tuple[Mapping[str, Any], ...] = ()
     note: str = ""
+    marks: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,9 +90,10 @@ class RollbackOrder:
     timeout_s: float = 180.0
 
 
-Order = CheckOrder | TrainOrder | TuneOrder | EvaluateOrder | ShipOrder | RollbackOrder
+Order = CheckOrder | FetchOrder | TrainOrder | TuneOrder | EvaluateOrder | ShipOrder | RollbackOrder
 ORDERS: Mapping[str, type[Any]] = {
     "check": CheckOrder,
+    "fetch": FetchOrder,
     "train": TrainOrder,
     "tune": TuneOrder,
     "evaluate": EvaluateOrder,
@@ -87,10 +104,11 @@ ORDERS: Mapping[str, type[Any]] = {
 LANES: Mapping[str, tuple[str, ...]] = {
     "work": ("train", "tune", "evaluate"),
     "look": ("check",),
+    "fetch": ("fetch",),
     "ship": ("ship", "rollback"),
 }
 # After a restart of the service these start again by themselves; whether a Pi is written to again is a person's choice.
-REPEATED = frozenset({"check", "train", "tune", "evaluate"})
+REPEATED = frozenset({"check", "fetch", "train", "tune", "evaluate"})
 
 
 def kind_of(order: Order) -> str:
@@ -105,7 +123,9 @@ def lane_of(kind: str) -> str:
 
 def as_json(order: Order) -> dict[str, Any]:
     """Plain values; what is at its default stays out, so that equal orders are equal texts."""
-    return {key: value for key, value in asdict(order).items() if value not in (None, "", (), {})}
+    return {
+        key: value for key, value in asdict(order).items() if value is not False and value not in (None, "", (), {})
+    }
 
 
 def from_json(kind: str, values: Mapping[str, Any]) -> Order:
@@ -128,7 +148,7 @@ def exports_of(order: Order) -> tuple[str, ...]:
     """The exports that an order reads."""
     if isinstance(order, TrainOrder):
         return order.exports
-    return (order.export,) if isinstance(order, CheckOrder | EvaluateOrder) else ()
+    return (order.export,) if isinstance(order, CheckOrder | FetchOrder | EvaluateOrder) else ()
 
 
 def subject_of(order: Order) -> str:

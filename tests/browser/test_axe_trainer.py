@@ -14,6 +14,7 @@ from tests import axe, web_data, web_trainer
 from tests.chromium import look, sign_in, started
 from tests.training_facts import FACTS
 from tests.web_client import set_up
+from trainer.config import Settings
 from trainer.report import render_report
 from trainer.web.app import create_app
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.browser
 VERSION = web_trainer.VERSION
 PAGES = (
     "/", f"/models/wifi/{VERSION}", "/compare", "/clean-up", "/train",
-    "/train?export=week.csv", "/jobs/1", "/jobs/2", "/fleet", f"/ship?model=wifi_{VERSION}",
+    "/train?export=week.csv", "/fetch", "/jobs/1", "/jobs/2", "/fleet", f"/ship?model=wifi_{VERSION}",
     "/rollback?target=pi-lab&agent=wifi", "/history", "/settings", "/api-guide", "/access", "/no-such-page",
 )  # fmt: skip
 
@@ -38,7 +39,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A filled trainer."""
     folder = tmp_path_factory.mktemp("trainer")
     models = web_trainer.fill(folder)
-    app = create_app(folder, models_dir=models, now=lambda: web_data.NOW, place="Trainer on anvil")
+    settings = Settings(exports_dir=folder / "exports", database_url="postgresql://reader@db/logs")
+    app = create_app(folder, models_dir=models, now=lambda: web_data.NOW, place="Trainer on anvil", settings=settings)
     set_up(app)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -36,6 +36,7 @@ TRAINER = (
     "/clean-up",
     "/train",
     "/train?export=week.csv",
+    "/fetch",
     "/jobs/1",
     "/jobs/2",
     "/fleet",

@@ -17,9 +17,11 @@ from shared.web.app import this_site
 from shared.web.openapi import Operation, add_operations
 from trainer.metrics import JobFigures, ModelFigures, render_metrics
 from trainer.registry import ModelEntry
-from trainer.web import api_exports, api_fleet, api_models, api_training, bundle_files, schemas
+from trainer.web import api_exports, api_fleet, api_models, api_training, bundle_files
 from trainer.web.answering import answering
 from trainer.web.room import this_room
+from trainer.web.schemas import exports, fleet, models, training
+from trainer.web.schemas.parts import Removed
 
 TITLE = "Pipit trainer"
 V1 = "/api/v1"
@@ -37,7 +39,7 @@ def operations(max_upload_bytes: int) -> list[Operation]:
 
 
 def _models() -> list[Operation]:
-    m, s = api_models, schemas
+    m, s = api_models, models
     return [
         Operation("GET", f"{V1}/health", "api_health", health, "Whether the service answers", "Service", s.Health(),
                   is_public=True),
@@ -45,7 +47,7 @@ def _models() -> list[Operation]:
         Operation("GET", f"{V1}/models/compare", "api_compare", m.compare, "Two versions side by side", "Models",
                   s.Compared(), query=s.CompareQuery(), also=(404,)),
         Operation("POST", f"{V1}/models/prune", "api_prune", m.prune, "Remove old versions that run nowhere", "Models",
-                  s.Removed(), body=s.PruneBody()),
+                  Removed(), body=s.PruneBody()),
         Operation("GET", MODEL, "api_model", m.show, "One version", "Models", s.Model(), also=(404,)),
         Operation("GET", f"{MODEL}/report", "api_report", m.report, "Its training report", "Models", answers_as=HTML, also=(404,)),
         Operation("GET", f"{MODEL}/bundle", "api_bundle", m.whole_bundle, "The whole signed bundle", "Models", answers_as=TAR,
@@ -56,20 +58,22 @@ def _models() -> list[Operation]:
 
 
 def _exports(max_upload_bytes: int) -> list[Operation]:
-    e, s = api_exports, schemas
+    e, s = api_exports, exports
     return [
         Operation("GET", f"{V1}/exports", "api_exports", e.list_all, "All exports on this machine", "Exports", s.Exports()),
+        Operation("POST", f"{V1}/exports", "api_export_fetch", e.fetch, "Fetch an export from the configured database", "Exports",
+                  training.Task(), body=s.FetchBody(), status=202),
         Operation("GET", EXPORT, "api_export", e.show, "One export", "Exports", s.Export(), also=(404,)),
         Operation("PUT", EXPORT, "api_export_put", e.put, "Upload an export: the body is the file", "Exports", s.Export(),
                   status=201, also=(409,), takes_as=OCTETS, max_bytes=max_upload_bytes),
         Operation("POST", f"{EXPORT}/validate", "api_export_validate", e.validate, "What is in it", "Exports", s.Validated(),
                   query=s.AgentQuery(), also=(404,)),
-        Operation("DELETE", EXPORT, "api_export_delete", e.delete, "Delete it", "Exports", s.Removed(), also=(404, 409)),
+        Operation("DELETE", EXPORT, "api_export_delete", e.delete, "Delete it", "Exports", Removed(), also=(404, 409)),
     ]  # fmt: skip
 
 
 def _training() -> list[Operation]:
-    t, s = api_training, schemas
+    t, s = api_training, training
     base = f"{V1}/training"
     return [
         Operation("POST", f"{base}/train", "api_train", t.train, "Start training", "Training", s.Task(), body=s.TrainBody(),
@@ -87,16 +91,16 @@ def _training() -> list[Operation]:
 
 
 def _fleet() -> list[Operation]:
-    f, s = api_fleet, schemas
+    f, s, task = api_fleet, fleet, training.Task()
     return [
         Operation("GET", f"{V1}/targets", "api_targets", f.list_targets, "All known Pis", "Fleet", s.Targets()),
         Operation("POST", f"{V1}/targets", "api_target_add", f.add_target, "Add a Pi, or change one", "Fleet", s.TargetOut(),
                   body=s.TargetBody(), status=201),
-        Operation("DELETE", f"{V1}/targets/<name>", "api_target_remove", f.remove_target, "Forget a Pi", "Fleet", s.Removed(),
+        Operation("DELETE", f"{V1}/targets/<name>", "api_target_remove", f.remove_target, "Forget a Pi", "Fleet", Removed(),
                   also=(404,)),
-        Operation("POST", f"{V1}/ship", "api_ship", f.ship, "Ship a version to a Pi or a fleet", "Fleet", s.Task(),
+        Operation("POST", f"{V1}/ship", "api_ship", f.ship, "Ship a version to a Pi or a fleet", "Fleet", task,
                   body=s.ShipBody(), status=202),
-        Operation("POST", f"{V1}/rollback", "api_rollback", f.rollback, "Bring a former version back to a Pi", "Fleet", s.Task(),
+        Operation("POST", f"{V1}/rollback", "api_rollback", f.rollback, "Bring a former version back to a Pi", "Fleet", task,
                   body=s.RollbackBody(), status=202),
         Operation("GET", f"{V1}/transfers", "api_transfers", f.list_transfers, "What was sent, newest first", "Fleet",
                   s.Transfers(), query=s.TransfersQuery()),

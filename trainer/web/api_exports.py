@@ -13,6 +13,8 @@ from trainer import exports, orders
 from trainer.exports import ExportFile
 from trainer.jobs import OPEN
 from trainer.orders import CheckOrder
+from trainer.web.api_training import moment, told
+from trainer.web.fetching import fetch_order
 from trainer.web.room import this_room
 
 BY = "API"
@@ -21,6 +23,16 @@ BY = "API"
 def list_all() -> ResponseReturnValue:
     """Every export on this machine, newest first."""
     return jsonify(exports=[_told(one) for one in this_room().exports()])
+
+
+def fetch(body: dict[str, Any]) -> ResponseReturnValue:
+    """Fetch rows of the configured database into a new export."""
+    start, end = moment("start_date", body.get("start_date")), moment("end_date", body.get("end_date"))
+    order = fetch_order(
+        this_room(), agent=body["agent"], name=body.get("name", ""), start=start, end=end,
+        programs=body.get("programs", ()), table=body["table"],
+    )  # fmt: skip
+    return jsonify(told(this_room().submit(order, BY))), 202
 
 
 def show(name: str) -> ResponseReturnValue:

@@ -163,6 +163,7 @@ def _checked(room: Room, body: Mapping[str, Any]) -> dict[str, Any]:
         "start": moment("start_date", body.get("start_date")),
         "end": moment("end_date", body.get("end_date")),
         "labels": labels,
+        "marks": body["marks"],
         "note": body.get("note", ""),
     }
 

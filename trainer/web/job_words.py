@@ -19,6 +19,7 @@ STATES = {
 }
 VERBS = {
     "check": ("Looking into", "looked into"),
+    "fetch": ("Fetching", "fetched"),
     "train": ("Training", "trained"),
     "tune": ("Searching settings for", "searched settings for"),
     "evaluate": ("Evaluating", "evaluated"),
@@ -26,6 +27,8 @@ VERBS = {
     "rollback": ("Rolling back", "rolled back"),
 }
 STEPS = {
+    "fetch": "Fetch rows from the database",
+    "marks": "Ask the Pis what was said of incidents",
     "validate": "Look into the export",
     "learn": "Learn hosts and names",
     "features": "Rows to windows",
@@ -71,7 +74,7 @@ def what(job: Job) -> str:
 def headline(job: Job, position: int, now: float) -> str:
     """The first line of a job's page."""
     doing, done = VERBS[job.kind]
-    about = what(job) if job.kind != "check" else job.subject
+    about = job.subject if job.kind in ("check", "fetch") else what(job)
     if job.state == QUEUED:
         before = f"{words.counted(position, 'job')} before it" if position else "it is next"
         return f"{doing} {about} waits for its turn: {before}."

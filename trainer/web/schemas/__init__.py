@@ -1,0 +1,1 @@
+"""What the API takes and answers, as marshmallow schemas: checks and documentation come from these."""
