@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import ipaddress
 import logging
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from shared.errors import ConfigError
+from shared.errors import ConfigError, RequestError
 from shared.web.account import Account
 
 logger = logging.getLogger(__name__)
@@ -27,10 +28,12 @@ def serve(factory: str, bind: str, state_dir: Path, **options: Any) -> None:
 
     Raises:
         ConfigError: the address cannot be bound yet, or is not HOST:PORT.
+        RequestError: another program has it, or this machine does not.
     """
     host, port = split_bind(bind)
     account = Account(state_dir, time.time)
     check_bind(host, port, account.has_password)
+    check_free(host, port)
     token = account.setup_token()
     logger.info("serving the admin site address=http://%s:%d/%s", _shown(host), port, "setup" if token else "")
     _Gunicorn(factory, f"{_shown(host)}:{port}", {"state_dir": state_dir, **options}).run()
@@ -75,6 +78,20 @@ def check_bind(host: str, port: int, has_password: bool) -> None:
         port,
         tunnel,
     )
+
+
+def check_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be had, in one line; gunicorn would try it five times and then give up."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as cause:
+        raise RequestError(
+            f"serve: {_shown(host)}:{port} cannot be had: {cause.strerror or cause}; "
+            "is it being served already? Else choose another with --bind"
+        ) from cause
 
 
 def _shown(host: str) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from shared.errors import ConfigError
+from shared.errors import ConfigError, RequestError
 from shared.web.account import Account, AccountError
-from shared.web.serve import check_bind, is_loopback, split_bind
+from shared.web.serve import check_bind, is_loopback, serve, split_bind
 
 PASSWORD = "correct horse battery"
 NEVER: Callable[[], float] = lambda: 1773350160.0  # noqa: E731
@@ -113,3 +114,11 @@ def test_this_machine_may_always_connect(host: str) -> None:
 def test_an_address_that_is_none_is_named(bind: str) -> None:
     with pytest.raises(ConfigError, match="HOST:PORT"):
         split_bind(bind)
+
+
+def test_an_address_that_somebody_else_has_is_refused_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RequestError, match=rf"127\.0\.0\.1:{port} cannot be had: Address already in use"):
+            serve("inference.web.app:create_app", f"127.0.0.1:{port}", tmp_path)
+    assert not (tmp_path / "web" / "setup-token").exists(), "nothing was begun"
