@@ -17,6 +17,7 @@ SSID = "Home Net"
 BSSID = {"ap1": "06:00:00:00:0a:01", "ap2": "06:00:00:00:0a:02"}
 FREQ = {"ap1": 2412, "ap2": 2437}
 STATIONS = {"cam": "02:00:00:00:00:01", "laptop": "02:00:00:00:00:02", "phone": "02:00:00:00:00:03"}
+WPA3 = "02:00:00:00:02:00"
 OTHERS = [f"02:00:00:00:01:{n:02x}" for n in range(6)]  # devices whose own logs nobody collects
 
 
@@ -28,6 +29,12 @@ def ap_join(t: float, mac: str, host: str) -> list[Row]:
         row(t + 0.2, f"wlan0: STA {mac} WPA: pairwise key handshake completed (RSN)", host),
         row(t + 0.2, f"wlan0: EAPOL-4WAY-HS-COMPLETED {mac}", host),
     ]
+
+
+def wpa3_join(t: float, host: str, resumed: bool) -> list[Row]:
+    """A WPA3 client on the second radio: an `authenticated` line comes only where an earlier login is resumed."""
+    join = ap_join(t, WPA3, host)[0 if resumed else 1 :]
+    return [(*r[:6], r[6].replace("wlan0", "wlan1")) for r in join]
 
 
 def ap_leave(t: float, mac: str, host: str) -> list[Row]:
@@ -83,6 +90,8 @@ def calm(days: int, seed: int = 1) -> list[Row]:
                 if name:
                     gone = f"wlan0: CTRL-EVENT-DISCONNECTED bssid={BSSID[host]} reason=3 locally_generated=1"
                     rows += [*say(name, [t - 3], gone), *station_join(t, name, host)]
+    for t in range(4 * 3600, days * DAY, 6 * 3600):
+        rows += wpa3_join(t, "ap1", resumed=t % DAY < 5 * 3600)
     for day in range(days):
         t, mac, host = day * DAY + rng.uniform(8, 20) * 3600, rng.choice(OTHERS), rng.choice(["ap1", "ap2"])
         rows += say(host, every(t, 4, 1), f"wlan0: AP-STA-POSSIBLE-PSK-MISMATCH {mac}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from shared.model import Model, load_model
 from shared.values import Row
 from tests.rows import START, in_order, write_export
 from tests.scenarios import CASES, DAY, calm, wps_success
+from tests.scenarios_rare import RARE, guessing_at_a_stock_debian
 from trainer.model_config import load_model_config
 from trainer.pipeline import train
 
@@ -45,13 +47,27 @@ def incidents(model: Model, rows: list[Row]) -> list[Incident]:
 
 
 @pytest.mark.parametrize(
-    ("attack", "host", "name"), CASES, ids=[f"{attack.__name__}-{host}" for attack, host, _ in CASES]
+    ("attack", "host", "name"),
+    [*CASES, *RARE],
+    ids=[f"{attack.__name__}-{host}" for attack, host, _ in [*CASES, *RARE]],
 )
 def test_an_attack_or_fault_is_found_and_named(
     model: Model, ordinary: list[Row], attack: Callable[[float], list[Row]], host: str, name: str
 ) -> None:
     found = [one for one in incidents(model, in_order(ordinary, attack(AT))) if one.host == host]
     assert [one.type for one in found] == [name], [dict(one.kinds) for one in found]
+    assert found[0].severity in ("warning", "critical")
+    assert 0.5 < found[0].confidence < 1
+    assert "?" not in found[0].description, "a figure that is missing where the rule holds"
+
+
+def test_where_no_wrong_password_is_logged_guessing_is_told_by_joins_that_end_at_it(
+    model: Model, ordinary: list[Row]
+) -> None:
+    stock = replace(model, reference=replace(model.reference, leaves_logged=False))
+    found = [one.type for one in incidents(stock, in_order(ordinary, guessing_at_a_stock_debian(AT)))]
+    assert found == ["psk_bruteforce"]
+    assert [one.type for one in incidents(model, in_order(ordinary, guessing_at_a_stock_debian(AT)))] == ["assoc_flood"]
 
 
 def test_ordinary_life_raises_nothing(model: Model) -> None:
