@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 FREE_SHARE = 0.05
 ENOUGH_BYTES = 1 << 30  # on a large disk this much is room enough, whatever its share
+FULL_BYTES = 256 << 10  # with less SQLite may not even open a file
 BALLAST = "ballast"
 BALLAST_BYTES = 4 << 20
 
@@ -24,19 +25,26 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self._ballast = folder / BALLAST
-        self._folder = folder
+        self.folder = folder
 
     def is_nearly_full(self) -> bool:
         """Less than 5 % and less than 1 GB are free, or it cannot be told."""
         try:
-            usage = shutil.disk_usage(self._folder)
+            usage = shutil.disk_usage(self.folder)
         except OSError:
             return True
         return usage.free < min(FREE_SHARE * usage.total, ENOUGH_BYTES)
 
+    def is_full(self) -> bool:
+        """Nothing can be written; False where it cannot be told."""
+        try:
+            return shutil.disk_usage(self.folder).free < FULL_BYTES
+        except OSError:
+            return False
+
     def free_text(self) -> str:
         """How much is free, for people."""
-        usage = shutil.disk_usage(self._folder)
+        usage = shutil.disk_usage(self.folder)
         return f"{usage.free / 1e6:,.0f} MB of {usage.total / 1e9:,.1f} GB free"
 
     def load_ballast(self) -> bool:

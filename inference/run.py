@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,8 +34,11 @@ def become_daemon(config: Path | None, flags: Mapping[str, Any]) -> NoReturn:
 def main(arguments: list[str]) -> int:
     """Serve until told to stop; the exit code."""
     python_hashes_only()
+    from inference.coming_up import come_up
     from inference.config import Settings, load_settings
     from inference.daemon import Daemon
+    from inference.disk import Disk
+    from inference.systemd import Notifier
     from shared.clean import clean
     from shared.logs import setup_logging
 
@@ -46,7 +50,12 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load()
         setup_logging(settings.log_level, settings.log_file)
-        Daemon(settings, environ(), load).run()
+        come_up(
+            lambda: Daemon(settings, environ(), load).run(),
+            Disk(settings.state_folder),
+            Notifier(environ()),
+            time.sleep,
+        )
     except PipitError as error:
         print("pipit-inference: " + "\n".join(clean(line) for line in str(error).splitlines()), file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 3 if isinstance(error, SourceError) else 1

@@ -16,14 +16,10 @@ from typing import Any
 
 from inference.mutes import MUTED
 from inference.state_rows import (
-    DayCell,
-    Heat,
     HostRow,
     IncidentDetail,
     IncidentRow,
     ModelRow,
-    Point,
-    Slot,
     Status,
     Totals,
 )  # fmt: skip
@@ -31,9 +27,8 @@ from shared.errors import StoreError
 from shared.values import Line, Moved, Verdict
 
 __all__ = [
-    "DayCell", "Heat", "HostRow", "IncidentDetail", "IncidentRow", "ModelRow", "Point", "Slot", "Status", "Totals",
-    "connect_read", "count_incidents", "day_cells", "heat", "hosts", "incident", "incidents", "lines", "models",
-    "newest_end", "slots", "status", "timeline", "totals", "verdicts",
+    "HostRow", "IncidentDetail", "IncidentRow", "ModelRow", "Status", "Totals", "connect_read", "count_incidents", "hosts",
+    "incident", "incidents", "lines", "models", "newest_end", "status", "totals", "verdicts",
 ]  # fmt: skip
 
 
@@ -55,9 +50,12 @@ def connect_read(path: Path) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         db.execute("SELECT 1 FROM verdicts LIMIT 1")
     except sqlite3.Error as error:
-        raise StoreError(
-            f"read state: {path}: {error}; start `pipit-inference run` once, it creates the file"
-        ) from error
+        cure = (
+            "look at its permissions and at the disk's free space"
+            if path.exists()
+            else "start `pipit-inference run` once, it creates the file"
+        )
+        raise StoreError(f"read state: {path}: {error}; {cure}") from error
     return db
 
 
@@ -158,60 +156,6 @@ def lines(db: sqlite3.Connection, verdict_id: int) -> tuple[Line, ...]:
     query = "SELECT time, program, message, telling FROM lines WHERE verdict_id = ? ORDER BY n"
     found = db.execute(query, (verdict_id,))
     return tuple(Line(row["time"], row["program"], row["message"], bool(row["telling"])) for row in found)
-
-
-def timeline(
-    db: sqlite3.Connection, since: float, *, until: float = 1e18, agent: str | None = None, host: str | None = None
-) -> list[Point]:
-    """All windows that ended in (since, until], in order of time: what a score chart draws."""
-    where, values = _where(agent=agent, host=host)
-    query = (
-        "SELECT host, window_start, window_end, rows, score, rarity, is_anomaly, type, severity, incident_id"
-        f" FROM verdicts WHERE window_end > ? AND window_end <= ?{where} ORDER BY window_end, host"
-    )
-    return [
-        Point(**{**dict(row), "is_anomaly": bool(row["is_anomaly"])})
-        for row in db.execute(query, (since, until, *values))
-    ]
-
-
-def heat(db: sqlite3.Connection, since: float, *, span_s: float = 3600.0, agent: str | None = None) -> list[Heat]:
-    """The strangest window of each host in each span of `span_s` seconds, in order of (host, start)."""
-    where, values = _where(agent=agent)
-    query = (
-        "SELECT host, CAST(window_start / ? AS INTEGER) * ? AS start, count(*) AS windows, sum(rows) AS rows,"
-        " max(rarity) AS rarity, sum(is_anomaly) AS anomalies,"
-        " max(CASE severity WHEN 'critical' THEN 3 WHEN 'warning' THEN 2 WHEN 'info' THEN 1 ELSE 0 END * is_anomaly)"
-        " AS worst"
-        f" FROM verdicts WHERE window_end > ?{where} GROUP BY host, start ORDER BY host, start"
-    )
-    names = (None, "info", "warning", "critical")
-    return [
-        Heat(
-            row["host"], row["start"], row["windows"], row["rows"], row["rarity"], row["anomalies"], names[row["worst"]]
-        )
-        for row in db.execute(query, (span_s, span_s, since, *values))
-    ]
-
-
-def day_cells(db: sqlite3.Connection, since: float, span_s: float) -> list[DayCell]:
-    """The strangest window of each host in each span, without its severity: read from the index alone."""
-    query = (
-        "SELECT host, CAST(window_start / ? AS INTEGER) * ? AS start, count(*), sum(rows), max(rarity), sum(is_anomaly)"
-        " FROM verdicts WHERE window_end > ? GROUP BY host, start ORDER BY host, start"
-    )
-    return [DayCell(*row) for row in db.execute(query, (span_s, span_s, since))]
-
-
-def slots(db: sqlite3.Connection, since: float, span_s: float, beyond: Sequence[float]) -> list[Slot]:
-    """The strangest window of any host in each span; rarities in `beyond`, and anomalies without any, as infinity."""
-    marks = ", ".join("?" * len(beyond))
-    strange = f"CASE WHEN rarity IN ({marks}) OR (is_anomaly AND rarity IS NULL) THEN 9e999 ELSE rarity END"
-    query = (
-        f"SELECT CAST(window_start / ? AS INTEGER) * ? AS start, max({strange}), sum(is_anomaly)"
-        " FROM verdicts WHERE window_end > ? GROUP BY start"
-    )
-    return [Slot(*row) for row in db.execute(query, (span_s, span_s, *beyond, since))]
 
 
 def hosts(db: sqlite3.Connection, *, since: float = 0.0) -> list[HostRow]:
