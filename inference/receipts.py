@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from inference.bundle_store import TransferRow
@@ -34,9 +35,18 @@ def write_receipt(folder: Path, row: TransferRow, machine: str) -> None:
             "previous": row.previous,
         }
     )
+    replace_files(folder, layout.receipt_names(row.agent, row.version), data)
+
+
+def replace_files(folder: Path, names: Iterable[str], data: bytes) -> None:
+    """Write the same bytes under each name of the receipts folder, atomically, without following any link.
+
+    Raises:
+        OSError: the folder is not there, not a folder, or cannot be written.
+    """
     folder.mkdir(exist_ok=True, mode=0o755)
     with layout.open_folder(folder) as handle:
-        for name in layout.receipt_names(row.agent, row.version):
+        for name in names:
             _replace(handle, name, data)
         os.fsync(handle)
 

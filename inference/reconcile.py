@@ -17,6 +17,7 @@ from inference import probe as trial
 from inference.beside import seat_beside
 from inference.bundle_store import BundleStore
 from inference.fallback import end_probations
+from inference.handing import hand_out_marks
 from inference.inbox import Candidate, new_links
 from inference.models import ModelSlot
 from inference.outcomes import refuse, settle, write_receipts
@@ -91,6 +92,7 @@ def reconcile(
         outcomes.append(settle(ctx, wish, replace(outcome, seconds=time.monotonic() - began)))
     outcomes += end_probations(ctx)
     write_receipts(ctx)
+    hand_out_marks(ctx)
     return outcomes
 
 

@@ -27,6 +27,7 @@ ACTIVE = "active"
 CHALLENGER = "challenger"  # the link to what is to be judged beside the active version
 INCOMING = "incoming"
 RECEIPTS = "receipts"
+MARKS = "MARKS.json"  # beside the receipts: what people said of incidents; no agent's name has capitals
 LATEST = "latest"
 ARCHIVE = "archive"  # of a trainer's models folder: old versions, compressed
 

@@ -12,7 +12,7 @@ import click
 
 from shared.clean import clean
 from shared.errors import ConfigError
-from trainer import history
+from trainer import history, marks
 from trainer import targets as known
 from trainer.deliver import Sender, check
 from trainer.keys import ensure_key
@@ -54,7 +54,7 @@ def targets_add(
 
 
 @targets.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_obj
 def targets_list(settings: Any, as_json: bool) -> None:
     """Known targets, and what happened there last."""
@@ -89,14 +89,14 @@ def targets_check(settings: Any, name: str) -> None:
 
 
 @targets.command("history")
-@click.option("--target")
-@click.option("--agent")
-@click.option("--version")
+@click.option("--target", help="Only of this target.")
+@click.option("--agent", help="Only this agent's.")
+@click.option("--version", help="Only of this version.")
 @click.option("--state", help="Only what ended so: sent, loaded, good, refused, returned, failed, skipped, unknown.")
 @click.option("--days", type=click.FloatRange(min=0), help="Only the last so many days.")
-@click.option("--limit", default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="The newest so many.")
 @click.option("--forget-days", type=click.FloatRange(min=0), help="Remove what is older than this many days instead.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.pass_obj
 def targets_history(
     settings: Any,
@@ -126,6 +126,29 @@ def targets_history(
         )
 
 
+@targets.command("marks")
+@click.option("--fleet", "group", default="all", show_default=True, help="Whom to ask.")
+@click.option("--agent", help="Only those of this agent.")
+@click.option("--output", type=PATH, help="File to write them to, for `train --labels`.")
+@click.pass_obj
+def targets_marks(settings: Any, group: str, agent: str | None, output: Path | None) -> None:
+    """Ask the Pis what was said of incidents (false or confirmed), as labels. Who is offline counts with the last answer."""
+    state = state_of(settings)
+    heard = marks.ask(state, known.fleet(state, group), time.time)
+    labels = json.dumps([label for each in heard for label in each.of(agent)], indent=1)
+    for each in heard:
+        click.echo(
+            clean(f"{each.target}: {len(each.of(agent))} marks{'; ' if each.fault else ''}{each.fault}"), err=True
+        )
+    if output is None:
+        click.echo(labels)
+        return
+    try:
+        output.write_text(labels + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"targets marks: {output} cannot be written: {error.strerror}") from error
+
+
 @click.group()
 def keys() -> None:
     """The key that signs bundles."""
@@ -141,11 +164,13 @@ def keys_init(settings: Any) -> None:
 
 
 @keys.command("show")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON, with the key's path.")
 @click.pass_obj
 def keys_show(settings: Any, as_json: bool) -> None:
     """The public key, its fingerprint, and the line for a Pi's allowed signers file."""
     key = ensure_key(state_of(settings), settings.signing_key)
+    if key.made:
+        click.echo(f"made a new key: {clean(str(key.path))}", err=True)
     if as_json:
         click.echo(
             json.dumps(

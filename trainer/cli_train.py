@@ -7,61 +7,39 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from shared import layout
 from shared.clean import clean
 from shared.logs import setup_logging
-from trainer.cli_data import find_agent, moment
+from trainer.cli_learning import learning_options, read_learning
 from trainer.config import Settings
 from trainer.facts import TrainFacts
 from trainer.keys import SigningKey, ensure_key
-from trainer.labels import read_labels
 from trainer.limits import limited
-from trainer.model_config import TrainConfig, for_agent, load_model_config, parse_override
+from trainer.model_config import TrainConfig, for_agent
 from trainer.progress import shown_progress
 from trainer.registry import publish
 
 logger = logging.getLogger(__name__)
-FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
-@click.argument("exports", metavar="EXPORT...", nargs=-1, required=True, type=FILE)
-@click.option("--agent", default="wifi", show_default=True, help="What kind of log this is.")
-@click.option("--config", "file", type=FILE, help="Model configuration (YAML); else TRAINING_MODEL_CONFIG_FILE.")
-@click.option(
-    "--set", "sets", metavar="A.B=C", multiple=True, help="One key of the model configuration; may be repeated."
-)
-@click.option("--start-date", help="Learn from rows at or after this time (ISO 8601, UTC unless it has a zone).")
-@click.option("--end-date", help="Learn from rows before this time.")
-@click.option("--labels", type=FILE, help="Known episodes (JSON); their windows are not learnt from.")
+@learning_options
 @click.option("--models", type=FOLDER, help="Models folder; else TRAINING_MODELS_DIR.")
 @click.option("--json", "as_json", is_flag=True, help="Print the new version and its metadata as JSON.")
 @click.pass_obj
-def train(
-    settings: Settings,
-    exports: tuple[Path, ...],
-    agent: str,
-    file: Path | None,
-    sets: tuple[str, ...],
-    start_date: str | None,
-    end_date: str | None,
-    labels: Path | None,
-    models: Path | None,
-    as_json: bool,
-) -> None:
+def train(settings: Settings, /, models: Path | None, as_json: bool, **told: Any) -> None:
     """Learn from EXPORTs what normal is, and sign the result as a new version in the models folder."""
-    spec = find_agent(settings, agent)
-    config = load_model_config(file or settings.model_config_file, dict(parse_override(text) for text in sets))
+    given = read_learning(settings, **told)
+    spec, config = given.spec, given.config
     _log_as_configured(settings, config)
     for warning in for_agent(config, spec).warnings:
         logger.warning("%s", warning)
-    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
     key = ensure_key(settings.state_dir, settings.signing_key)
-    episodes = read_labels(labels) if labels else ()
 
     from trainer.pipeline import STEPS  # scikit-learn comes with it: imported once all else is right
     from trainer.pipeline import train as learn
@@ -75,7 +53,10 @@ def train(
             number = STEPS.index(step)
             show(f"{number + 1} of {len(STEPS)}: {step}", (number + share) / len(STEPS))
 
-        report = learn(exports, spec, config, start=start, end=end, labels=episodes, rival=rival, progress=progress)
+        report = learn(
+            given.exports, spec, config, start=given.start, end=given.end, labels=given.episodes, rival=rival,
+            progress=progress,
+        )  # fmt: skip
     version = report.facts.version
     manifest = publish(
         folder, report.files, agent=spec.name, version=version, key=key, state_dir=settings.state_dir, now=time.time

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from shared import layout
 from shared.clean import clean
 from shared.errors import ConfigError
-from trainer.cli_data import find_agent, moment
+from trainer.cli_learning import FILE, learning_options, read_learning
 from trainer.config import Settings
-from trainer.labels import faults_of, read_labels
+from trainer.labels import faults_of
 from trainer.limits import limited
-from trainer.model_config import load_model_config, parse_override
 from trainer.progress import shown_progress
-
-FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("exports", metavar="EXPORT...", nargs=-1, required=True, type=FILE)
-@click.option("--agent", default="wifi", show_default=True, help="What kind of log this is.")
-@click.option("--config", "file", type=FILE, help="Model configuration to start from; what it sets is not searched.")
-@click.option("--set", "sets", metavar="A.B=C", multiple=True, help="One key of it; may be repeated.")
-@click.option("--start-date", help="Use rows at or after this time.")
-@click.option("--end-date", help="Use rows before this time.")
-@click.option("--labels", type=FILE, help="Known episodes (JSON): their windows count as faults to find.")
+@learning_options
 @click.option("--trials", default=27, show_default=True, type=click.IntRange(1, 10_000), help="Candidates in all.")
 @click.option("--patience", default=2, show_default=True, type=click.IntRange(1), help="Rounds of 9 without gain.")
 @click.option("--time", "time_s", type=click.FloatRange(1), help="Begin no further round after so many seconds.")
@@ -40,13 +32,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.pass_obj
 def tune(
     settings: Settings,
-    exports: tuple[Path, ...],
-    agent: str,
-    file: Path | None,
-    sets: tuple[str, ...],
-    start_date: str | None,
-    end_date: str | None,
-    labels: Path | None,
+    /,
     trials: int,
     patience: int,
     time_s: float | None,
@@ -54,12 +40,11 @@ def tune(
     output: Path,
     state: Path | None,
     as_json: bool,
+    **told: Any,
 ) -> None:
     """Search for settings that find more on EXPORTs, and write them for `train --config`. May be stopped and repeated."""
-    spec = find_agent(settings, agent)
-    config = load_model_config(file or settings.model_config_file, dict(parse_override(text) for text in sets))
-    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
-    episodes = faults_of(read_labels(labels)) if labels else ()
+    given = read_learning(settings, **told)
+    exports, config = given.exports, given.config
 
     from trainer.tune import STEPS, TuneSettings, config_yaml
     from trainer.tune import tune as search
@@ -71,7 +56,7 @@ def tune(
             show(f"{STEPS.index(step) + 1} of {len(STEPS)}: {step}", share)
 
         report = search(
-            exports, spec, config, wanted, start=start, end=end, labels=episodes,
+            exports, given.spec, config, wanted, start=given.start, end=given.end, labels=faults_of(given.episodes),
             state=state or output.with_name(output.name + ".state"), progress=progress,
         )  # fmt: skip
     try:
@@ -81,10 +66,10 @@ def tune(
     if as_json:
         click.echo(json.dumps({"output": str(output), **report.as_json()}))
         return
-    given, best = report.confirmed["given"], report.confirmed["best"]
+    before, best = report.confirmed["given"], report.confirmed["best"]
     click.echo(f"{report.trials} candidates in {report.rounds} rounds, {report.seconds:.0f} s: {report.stopped}"
                + (f"; {report.resumed} trials were known already" if report.resumed else ""))  # fmt: skip
-    for name, one in (("given", given), ("best", best)):
+    for name, one in (("given", before), ("best", best)):
         click.echo(f"{name:<6} finds {one['recall']:.0%}, average precision {one['average_precision']:.3f}, "
                    f"{one['false_rate']:.2g} false incidents a week and host")  # fmt: skip
     for key, value in report.best.items():

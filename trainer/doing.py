@@ -12,7 +12,7 @@ from typing import Any
 from shared import layout
 from shared.agent import AgentSpec
 from shared.errors import ExportError, TrainingError
-from trainer import exports
+from trainer import exports, marks, targets
 from trainer.cli_data import find_agent
 from trainer.config import Settings
 from trainer.exports import ExportFile
@@ -106,18 +106,45 @@ def usable(order: TrainOrder, spec: AgentSpec, settings: Settings, tell: Teller)
     return [one.path for one in found]
 
 
+def asked(order: TrainOrder) -> tuple[str, ...]:
+    """The step that comes first where the Pis are asked for their marks."""
+    return ("marks",) if order.marks else ()
+
+
+def known_episodes(order: TrainOrder, settings: Settings, tell: Teller) -> list[Mapping[str, Any]]:
+    """The labels of an order, and what people said on the Pis where that counts.
+
+    Raises:
+        ConfigError: no Pi is known.
+    """
+    if not order.marks:
+        return list(order.labels)
+    members = targets.fleet(settings.state_dir, "all")
+    tell.step("marks", 0.0, f"asking {len(members)}")
+    heard = marks.ask(settings.state_dir, members, time.time)
+    for each in heard:
+        logger.info("marks target=%s count=%d", each.target, len(each.of(order.agent)))
+        if each.fault:
+            logger.warning("%s could not be asked, its earlier marks are used: %s", each.target, each.fault)
+    found = marks.all_labels(heard, order.agent)
+    silent = sum(bool(each.fault) for each in heard)
+    tell.step("marks", 1.0, f"{len(found)} marks" + (f"; {silent} could not be asked" if silent else ""))
+    return [*order.labels, *found]
+
+
 def train(order: TrainOrder, settings: Settings, tell: Teller) -> Mapping[str, Any]:
     """Exports in, a signed version out."""
     spec = find_agent(settings, order.agent)
     config = load_model_config(settings.model_config_file, dict(order.overrides))
-    episodes = parse_labels(list(order.labels), "labels") if order.labels else ()
+    parse_labels(list(order.labels), "labels")
     key = ensure_key(settings.state_dir, settings.signing_key)
 
     from trainer.pipeline import STEPS
     from trainer.pipeline import train as learn
     from trainer.versions import active_model
 
-    tell.plan(("validate", *STEPS, "sign"))
+    tell.plan((*asked(order), "validate", *STEPS, "sign"))
+    episodes = parse_labels(known_episodes(order, settings, tell), "labels")
     paths = usable(order, spec, settings, tell)
     rival = active_model(settings.models_dir, spec.name)
     report = learn(

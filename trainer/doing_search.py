@@ -12,7 +12,7 @@ from typing import Any
 from trainer import catalogue, exports
 from trainer.cli_data import find_agent
 from trainer.config import Settings
-from trainer.doing import train, usable
+from trainer.doing import asked, known_episodes, train, usable
 from trainer.job import Teller
 from trainer.labels import faults_of, parse_labels
 from trainer.model_config import load_model_config
@@ -62,10 +62,11 @@ def tune(order: TuneOrder, settings: Settings, tell: Teller) -> Mapping[str, Any
 
     spec = find_agent(settings, order.agent)
     config = load_model_config(settings.model_config_file, dict(order.overrides))
-    tell.plan(("validate", *SEARCH, *TRAINING, "sign"))
+    tell.plan((*asked(order), "validate", *SEARCH, *TRAINING, "sign"))
+    labels = known_episodes(order, settings, tell)
     paths = usable(order, spec, settings, tell)
     wanted = TuneSettings() if order.trials is None else replace(TuneSettings(), trials=order.trials)
-    episodes = faults_of(parse_labels(list(order.labels), "labels")) if order.labels else ()
+    episodes = faults_of(parse_labels(labels, "labels"))
     state = settings.state_dir / "tune" / f"{tell.number}.json"
     state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = search(
@@ -78,9 +79,9 @@ def tune(order: TuneOrder, settings: Settings, tell: Teller) -> Mapping[str, Any
         1.0,
         ", ".join(f"{key} {value}" for key, value in said["best"].items()) or "the given settings are best",
     )
-    plain = {key: value for key, value in as_json(order).items() if key != "trials"}
+    plain = {key: value for key, value in as_json(order).items() if key not in ("trials", "marks")}
     plain["overrides"] = {**dict(order.overrides), **said["best"]}
-    made = train(TrainOrder(**{**plain, "exports": order.exports, "labels": order.labels}), settings, tell)
+    made = train(TrainOrder(**{**plain, "exports": order.exports, "labels": tuple(labels)}), settings, tell)
     Path(state).unlink(missing_ok=True)
     return {**made, "search": {name: said[name] for name in ("best", "confirmed", "trials", "rounds", "stopped")}}
 

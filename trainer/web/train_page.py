@@ -17,6 +17,7 @@ from trainer import exports
 from trainer.exports import ExportFile, UploadTooLargeError
 from trainer.jobs import OPEN, Job
 from trainer.labels import parse_labels
+from trainer.marks import kept
 from trainer.orders import LANES, CheckOrder, TrainOrder, TuneOrder, exports_of, from_json
 from trainer.web import job_pages, job_words
 from trainer.web.api_exports import user_of
@@ -52,7 +53,7 @@ def train() -> ResponseReturnValue:
     if chosen:
         _look(chosen, typed.values.get("agent", "wifi"), typed)
     kept: dict[str, Any] = {
-        k: v for k, v in typed.values.items() if v and (k in OFFERED or k in TIMES or k in ("agent", "search"))
+        k: v for k, v in typed.values.items() if v and (k in OFFERED or k in TIMES or k in ("agent", "search", "marks"))
     }
     return _page(typed, chosen) if typed.errors else redirect(url_for("train", export=chosen, **kept), 303)
 
@@ -132,6 +133,7 @@ def _order(typed: Typed, chosen: str | None, room: Room) -> TrainOrder | None:
     if typed.errors:
         return None
     same: dict[str, Any] = {"exports": (one.name,), "agent": agent, "overrides": overrides, "labels": labels}
+    same["marks"] = values.get("marks") == "yes" and bool(room.targets())
     same |= {"start": times["start_date"], "end": times["end_date"]}
     trials = {"quick": 8, "thorough": 60}.get(values.get("search", ""))
     return TuneOrder(**same, trials=trials) if trials else TrainOrder(**same)
@@ -170,7 +172,7 @@ def _page(typed: Typed, chosen: str | None, as_yaml: bool = False) -> str:
         running=[(job, job_words.headline(job, room.jobs.position(job), now)) for job in reversed(running)],
         earlier=job_pages.rows(6), max_upload=room.settings.max_upload * 1_000_000, times=TIMES,
         limit_s=room.settings.max_training_time, limit_bytes=room.settings.max_memory_usage * 1_000_000,
-        as_yaml=_yaml(typed) if as_yaml else "", expected=_expected(room, chosen, now),
+        as_yaml=_yaml(typed) if as_yaml else "", marks=_marks_known(room, agent), expected=_expected(room, chosen, now),
     )  # fmt: skip
 
 
@@ -203,6 +205,21 @@ def _expected(room: Room, chosen: str | None, now: float) -> str:
     return (
         f"Last time it took {words.at_length(job_words.took(last, now))} and {words.size(last.memory_bytes)} of memory."
     )
+
+
+def _marks_known(room: Room, agent: str) -> str:
+    """What is known of the Pis' marks; empty where no Pi is."""
+    if not room.targets():
+        return ""
+    heard = [kept(room.state_dir, name) for name in room.targets()]
+    times = [each.at for each in heard if each.at is not None]
+    count = sum(len(each.of(agent)) for each in heard)
+    said = (
+        f"{words.figure(count, 'mark')} known, heard {words.moment(max(times), room.now())}"
+        if times
+        else "not asked yet"
+    )
+    return f"false alarms are learnt from, confirmed ones are not; every Pi is asked first ({said})"
 
 
 def _facts(report: Mapping[str, Any], now: float) -> list[Fact]:
