@@ -12,6 +12,7 @@ import click
 
 from shared.command import LazyGroup
 from shared.config import environ
+from shared.errors import RequestError
 from shared.logs import setup_logging
 
 if TYPE_CHECKING:
@@ -65,18 +66,20 @@ def run(load: _Given) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
-def once(load: _Given, as_json: bool) -> int:
+def once(load: _Given, as_json: bool) -> None:
     """Take models in and judge everything that waits, once; then end."""
     from inference.once import run_once
 
     report = run_once(load())
-    click.echo(json.dumps(report) if as_json else _once_text(report))
-    return 0 if report["models"] else 1
+    if as_json:
+        click.echo(json.dumps(report))
+    elif report["models"]:
+        click.echo(_once_text(report))
+    if not report["models"]:
+        raise RequestError("once: no model serves; ship one, then try again (the rows wait)", missing=True)
 
 
 def _once_text(report: dict[str, Any]) -> str:
-    if not report["models"]:
-        return "no model serves: ship one, then try again (the rows wait)"
     models = ", ".join(f"{agent} {version}" for agent, version in report["models"].items())
     return f"{models}: {report['rows']} rows, {report['windows']} windows judged, {report['anomalies']} anomalies"
 
@@ -126,7 +129,8 @@ def replay(load: _Given, export: Path, bundle: Path, as_json: bool, show_all: bo
     """Judge an export exactly as the daemon judges the log; with --json every window is one line."""
     from inference.replaying import replay_export, verdict_text
 
-    for verdict in replay_export(load(), export, bundle, budget, progress=sys.stderr.isatty()):
+    folder = bundle.resolve()  # a person may name the link `active`; only an inbox's links are never followed
+    for verdict in replay_export(load(), export, folder, budget, progress=sys.stderr.isatty()):
         if as_json:
             sys.stdout.write(json.dumps(verdict.as_json()) + "\n")
         elif show_all or verdict.is_anomaly:
@@ -137,13 +141,14 @@ def replay(load: _Given, export: Path, bundle: Path, as_json: bool, show_all: bo
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
-def check(load: _Given, as_json: bool) -> int:
+def check(load: _Given, as_json: bool) -> None:
     """Look at database, index, clock, disk, inbox, keys and Redis; say what to do about what is wrong."""
     from inference.check import check_all, check_text
 
     found = check_all(load())
     click.echo(json.dumps([each.as_json() for each in found]) if as_json else check_text(found))
-    return 1 if any(each.state == "wrong" for each in found) else 0
+    if wrong := [each.what for each in found if each.state == "wrong"]:
+        raise RequestError(f"check: not as it should be: {', '.join(wrong)}; what to do stands beside each")
 
 
 @cli.command()

@@ -92,12 +92,13 @@ def mark(settings: Any, number: int, what: str, by: str | None, note: str, days:
 @incidents.command()
 @click.argument("number", metavar="ID", type=int)
 @click.pass_obj
-def unmark(settings: Any, number: int) -> int:
+def unmark(settings: Any, number: int) -> None:
     """Take an incident's mark away."""
     with _writing(settings) as db:
         gone = marks.unmark(db, number)
-    click.echo(f"incident {number} is " + ("no longer marked" if gone else "not marked"))
-    return 0 if gone else 1
+    if not gone:
+        raise RequestError(f"unmark {number}: that incident is not marked; see `incidents marks`", missing=True)
+    click.echo(f"incident {number} is no longer marked")
 
 
 @incidents.command("marks")
@@ -115,7 +116,7 @@ def marks_(settings: Any, expired: bool, as_json: bool) -> None:
 @click.argument("kind")
 @click.option("--host", help="At this host only; else everywhere.")
 @click.option("--for", "span", default="7d", show_default=True, help="How long: 30m, 12h, 7d.")
-@click.option("--agent", default="wifi", show_default=True)
+@click.option("--agent", default="wifi", show_default=True, help="Whose incidents.")
 @click.option("--by", help="Who wants it; else the user's name here.")
 @NOTE
 @AS_JSON
@@ -132,12 +133,13 @@ def mute(
 @incidents.command()
 @click.argument("number", metavar="ID", type=int)
 @click.pass_obj
-def unmute(settings: Any, number: int) -> int:
+def unmute(settings: Any, number: int) -> None:
     """End a mute (its number is in `incidents mutes`)."""
     with _writing(settings) as db:
         ended = mutes.unmute(db, number, time.time())
-    click.echo(f"mute {number} " + ("has ended" if ended else "is not in force"))
-    return 0 if ended else 1
+    if not ended:
+        raise RequestError(f"unmute {number}: no such mute is in force; see `incidents mutes`", missing=True)
+    click.echo(f"mute {number} has ended")
 
 
 @incidents.command("mutes")
@@ -153,7 +155,7 @@ def mutes_(settings: Any, expired: bool, as_json: bool) -> None:
 
 @incidents.command()
 @click.argument("per_week", required=False)
-@click.option("--agent", default="wifi", show_default=True)
+@click.option("--agent", default="wifi", show_default=True, help="Whose incidents.")
 @click.option("--by", help="Who wants it; else the user's name here.")
 @AS_JSON
 @click.pass_obj
@@ -177,7 +179,9 @@ def budget(settings: Any, per_week: str | None, agent: str, by: str | None, as_j
 
 
 @incidents.command()
-@click.option("--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="Of what is written."
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File; else stdout.")
 @click.option("--since", default=0.0, help="Only those that ended at or after this moment (s since the epoch).")
 @click.pass_obj

@@ -18,6 +18,17 @@ from shared import bundle, layout
 from shared.clean import clean
 from shared.errors import BundleError, ConfigError
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+ONLY_AGENT = click.option("--agent", help="Only this agent's.")
+ONE_AGENT = click.option("--agent", help="Which agent, where it would not be clear.")
+TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for the daemon.",
+)
+
 
 @click.group()
 @click.pass_context
@@ -28,8 +39,8 @@ def models(context: click.Context) -> None:
 
 
 @models.command("list")
-@click.option("--agent")
-@click.option("--json", "as_json", is_flag=True)
+@ONLY_AGENT
+@AS_JSON
 @click.pass_obj
 def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
     """Known versions, newest first; `*` serves."""
@@ -54,9 +65,9 @@ def models_list(settings: Any, agent: str | None, as_json: bool) -> None:
 
 @models.command("activate")
 @click.argument("version")
-@click.option("--agent")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for the daemon.")
-@click.option("--json", "as_json", is_flag=True)
+@ONE_AGENT
+@TIMEOUT
+@AS_JSON
 @click.pass_obj
 def models_activate(settings: Any, version: str, agent: str | None, timeout: float, as_json: bool) -> None:
     """Activate VERSION: one that was good here before, or one that lies in the inbox."""
@@ -67,9 +78,9 @@ def models_activate(settings: Any, version: str, agent: str | None, timeout: flo
 
 @models.command("challenge")
 @click.argument("version")
-@click.option("--agent")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for the daemon.")
-@click.option("--json", "as_json", is_flag=True)
+@ONE_AGENT
+@TIMEOUT
+@AS_JSON
 @click.pass_obj
 def models_challenge(settings: Any, version: str, agent: str | None, timeout: float, as_json: bool) -> None:
     """Judge VERSION beside the active one; it alerts nobody. It may be one that has only come into the inbox."""
@@ -79,29 +90,29 @@ def models_challenge(settings: Any, version: str, agent: str | None, timeout: fl
 
 
 @models.command("rollback")
-@click.option("--agent")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for the daemon.")
-@click.option("--json", "as_json", is_flag=True)
+@ONE_AGENT
+@TIMEOUT
+@AS_JSON
 @click.pass_obj
 def models_rollback(settings: Any, agent: str | None, timeout: float, as_json: bool) -> None:
     """Go back to the former version."""
     with open_store(settings) as store:
         agents = [row.agent for row in store.actives() if agent in (None, row.agent)]
         if len(agents) != 1:
-            raise ConfigError(
-                f"rollback: {'several agents serve' if agents else 'no model serves'}; name one with --agent"
-            )
+            if not agents:
+                raise BundleError("not_here", "rollback: no model serves, so there is none to go back from")
+            raise ConfigError("rollback: several agents serve; name one with --agent")
         ask(settings, store, agents[0], ROLLBACK, None, timeout, as_json)
 
 
 @models.command("history")
-@click.option("--agent")
-@click.option("--version")
+@ONLY_AGENT
+@click.option("--version", help="Only of this version.")
 @click.option("--state", "ended", help="Only what ended so: loaded, good, refused or returned.")
 @click.option("--days", type=click.FloatRange(min=0), help="Only the last so many days.")
-@click.option("--limit", default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="The newest so many.")
 @click.option("--forget-days", type=click.FloatRange(min=0), help="Remove what is older than this many days instead.")
-@click.option("--json", "as_json", is_flag=True)
+@AS_JSON
 @click.pass_obj
 def models_history(
     settings: Any,
@@ -140,12 +151,12 @@ def models_prune(settings: Any, keep: int | None) -> None:
 
 @models.command("verify")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--json", "as_json", is_flag=True)
+@AS_JSON
 @click.pass_obj
 def models_verify(settings: Any, folder: Path, as_json: bool) -> None:
     """Check a bundle's folder as the daemon would: signature, audience, files. Nothing is loaded."""
     places = reconcile_settings(settings)
-    raw = bundle.open_bundle(folder)
+    raw = bundle.open_bundle(folder.resolve())
     manifest = bundle.verify(raw, places.allowed_signers, places.revoked_keys, machine=places.machine)
     said = {"model_id": manifest.model_id, "serial": manifest.serial, "manifest_sha256": manifest.sha256, "ok": True}
     click.echo(json.dumps(said) if as_json else f"{manifest.model_id} is whole and signed (serial {manifest.serial})")

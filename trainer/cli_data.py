@@ -124,7 +124,7 @@ def export(
 @click.option("--agent", default="wifi", show_default=True, help="Whose events and programs count.")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as one JSON object.")
 @click.pass_obj
-def validate(settings: Settings, file: Path, agent: str, as_json: bool) -> int:
+def validate(settings: Settings, file: Path, agent: str, as_json: bool) -> None:
     """Is EXPORT fit to train on? Errors end with exit code 1; warnings do not."""
     from trainer.validate import validate as examine
 
@@ -134,7 +134,9 @@ def validate(settings: Settings, file: Path, agent: str, as_json: bool) -> int:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:
         _tell(report)
-    return 1 if report.errors else 0
+    if report.errors:
+        more = f" (and {len(report.errors) - 1} more)" if len(report.errors) > 1 else ""
+        raise ExportError(f"validate {file}: not fit to train on: {report.errors[0]}{more}")
 
 
 def _tell(report: ValidationReport) -> None:
@@ -176,12 +178,15 @@ def events(settings: Settings, file: Path, agent: str, as_json: bool) -> None:
     bad = BadRows()
     counts: Counter[str] = Counter()
     write = sys.stdout.write
-    for row in open_export(file).rows(bad):
-        parsed = parser.parse(row[3], row[5], row[6])
-        if as_json:
-            write(json.dumps(_event(row, parsed)) + "\n")
-        else:
-            counts[parsed.event] += 1
+    with shown_progress(hidden=as_json and sys.stdout.isatty()) as progress:
+        for number, row in enumerate(open_export(file).rows(bad), 1):
+            parsed = parser.parse(row[3], row[5], row[6])
+            if as_json:
+                write(json.dumps(_event(row, parsed)) + "\n")
+            else:
+                counts[parsed.event] += 1
+            if number % 50_000 == 0:
+                progress(f"{number:,} rows", None)
     bad.warn()
     total = sum(counts.values())
     for event, number in counts.most_common():
@@ -194,8 +199,9 @@ def events(settings: Settings, file: Path, agent: str, as_json: bool) -> None:
 @click.option(
     "--output", type=EXPORT_FILE, required=True, help="CSV file to write: host, window_start, role, features."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @click.pass_obj
-def features(settings: Settings, file: Path, agent: str, output: Path) -> None:
+def features(settings: Settings, file: Path, agent: str, output: Path, as_json: bool) -> None:
     """The features of every window of EXPORT, one row each; an empty cell is a value that the host cannot have."""
     from shared.features import FeatureExtractor, windows
 
@@ -214,7 +220,11 @@ def features(settings: Settings, file: Path, agent: str, output: Path) -> None:
     bad.warn()
     if extractor.late:
         logger.warning("rows out of order, after their window had closed count=%d", extractor.late)
-    click.echo(f"{written:,} windows, {len(extractor.table.names)} features: {output}", err=True)
+    if as_json:
+        told = {"path": str(output), "agent": agent, "windows": written, "features": list(extractor.table.names)}
+        click.echo(json.dumps({**told, "bad_rows": bad.count, "late_rows": extractor.late}))
+    else:
+        click.echo(f"{written:,} windows, {len(extractor.table.names)} features: {clean(str(output))}", err=True)
 
 
 def _event(row: Row, parsed: Any) -> dict[str, object]:

@@ -80,7 +80,9 @@ def models_show(settings: Settings, version: str, agent: str | None, _as_json: b
 @click.argument("old")
 @click.argument("new")
 @click.option("--agent", help="Which agent, where a version's name is not unique.")
-@click.option("--export", type=FILE, help="Replay this log through both: where would they have alerted differently?")
+@click.option(
+    "--export", type=FILE, help="Log to replay through both, to see where they would have alerted differently."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @click.pass_obj
 def models_compare(

@@ -15,9 +15,9 @@ def quiet(_step: str, _part: float | None = None) -> None:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Progress]:
-    """A progress bar on stderr when that is a terminal; else `quiet`. The bar is gone when the work is done."""
-    if not sys.stderr.isatty():
+def shown_progress(hidden: bool = False) -> Iterator[Progress]:
+    """A progress bar on stderr when that is a terminal; else, or when `hidden`, `quiet`. It is gone after the work."""
+    if hidden or not sys.stderr.isatty():
         yield quiet
         return
     from rich.console import Console
