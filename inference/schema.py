@@ -1,10 +1,6 @@
-"""The tables of the state file, how an older file becomes one of today, and why a newer one is left alone."""
+"""The tables of the state file, and the steps from the forms that former releases wrote."""
 
 from __future__ import annotations
-
-import sqlite3
-
-from shared.errors import StoreError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -60,42 +56,5 @@ LATER = {
     "lines": {"telling": "INTEGER NOT NULL DEFAULT 0"},
 }
 
-# What a new table or column cannot say. The first script leads from user_version 1 to 2, and so on; each runs in one
-# transaction. A release from before a script refuses the file: going back over it needs the backup.
+# What a new table or column cannot say: the first script leads from form 1 to 2, and so on.
 STEPS: tuple[str, ...] = ()
-FIRST = 1
-
-
-def create(db: sqlite3.Connection, steps: tuple[str, ...] = STEPS) -> None:
-    """Make the tables that are missing, and lead an older file to today's form; tables that are right are not written.
-
-    Raises:
-        StoreError: a newer release wrote the file.
-        sqlite3.Error: the file cannot be written.
-    """
-    found = int(db.execute("PRAGMA user_version").fetchone()[0])
-    newest = FIRST + len(steps)
-    if found > newest:
-        raise StoreError(
-            f"open state: the file is of a newer release (form {found}; this one knows up to {newest}). Install that"
-            " release again, or put back the backup made before it"
-        )
-    db.executescript(SCHEMA)
-    _add_columns(db)
-    fresh_or_first = max(found, FIRST) if found or _holds_verdicts(db) else newest
-    for form, step in enumerate(steps[fresh_or_first - FIRST :], fresh_or_first + 1):
-        db.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {form}; COMMIT")
-    if found != newest:
-        db.execute(f"PRAGMA user_version = {newest}")
-
-
-def _holds_verdicts(db: sqlite3.Connection) -> bool:
-    """Whether this is a file from before forms were counted, and not a new one."""
-    return db.execute("SELECT 1 FROM verdicts LIMIT 1").fetchone() is not None
-
-
-def _add_columns(db: sqlite3.Connection) -> None:
-    for table, columns in LATER.items():
-        there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-        for name in columns.keys() - there:
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")

@@ -22,6 +22,7 @@ from inference.reopen import MOST_REOPENED, Reopen
 from inference.source import Cursor
 from inference.state_write import open_incidents, revise_verdicts, save_hosts, save_verdicts
 from shared.errors import StoreError
+from shared.forms import Form, bring_forward
 from shared.values import Verdict
 
 logger = logging.getLogger(__name__)
@@ -54,12 +55,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA cache_size=-512")  # kB: the pages of one transaction; the system caches the file anyway
         parts = [each.SCHEMA for each in (bundle_store, performance, switches, drifting, validator, channels)]
-        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'").fetchone() is None:
-            db.executescript(
-                "\n".join(["BEGIN IMMEDIATE;", schema.SCHEMA, *parts, "COMMIT;"])
-            )  # a reader sees all or none
-        schema.create(db)
-        db.executescript("\n".join(parts))
+        bring_forward(db, Form("state", "\n".join([schema.SCHEMA, *parts]), schema.LATER, schema.STEPS))
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"open state: {path}: {error}; check the folder's owner, permissions and free space"

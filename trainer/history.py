@@ -9,15 +9,19 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from shared.errors import StoreError
+from shared.forms import Form, bring_forward
 
 FILE = "history.sqlite"
 
-_SCHEMA = """
+_FORM = Form(
+    "history",
+    """
 CREATE TABLE IF NOT EXISTS transfers (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, what TEXT NOT NULL, target TEXT NOT NULL,
     agent TEXT NOT NULL, version TEXT NOT NULL, serial INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
     seconds REAL NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL);
-"""
+""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def _open(state_dir: Path) -> Iterator[sqlite3.Connection]:
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.closing(sqlite3.connect(path, timeout=10.0)) as db, db:
-            db.executescript(_SCHEMA)
+            bring_forward(db, _FORM)
             yield db
     except (OSError, sqlite3.Error) as cause:
         raise StoreError(f"history: {path}: {cause}; check the state folder's owner and free space") from cause

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import StoreError
+from shared.forms import Form, bring_forward
 from trainer import orders
 from trainer.orders import Order
 
@@ -28,7 +29,9 @@ MAX_QUEUED = 20
 MAX_ATTEMPTS = 2  # a job that takes the machine down with it is not tried for ever
 CUT_SHORT = "the service was stopped while this job ran"
 
-_SCHEMA = """
+_FORM = Form(
+    "jobs",
+    """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, lane TEXT NOT NULL,
     agent TEXT NOT NULL, subject TEXT NOT NULL, "order" TEXT NOT NULL, by TEXT NOT NULL, state TEXT NOT NULL,
@@ -37,7 +40,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     steps TEXT NOT NULL DEFAULT '[]', memory_bytes INTEGER NOT NULL DEFAULT 0, stopping INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '', code TEXT NOT NULL DEFAULT '', result TEXT NOT NULL DEFAULT '{}');
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, lane, number);
-"""
+""",
+)
 _JSON = ("order", "trail", "steps", "result")
 
 
@@ -244,7 +248,7 @@ class JobStore:
             self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.closing(sqlite3.connect(path, timeout=10.0, isolation_level=None)) as db:
                 db.execute("PRAGMA synchronous = NORMAL")
-                db.executescript(_SCHEMA)
+                bring_forward(db, _FORM)
                 yield db
                 if db.in_transaction:
                     db.execute("COMMIT")

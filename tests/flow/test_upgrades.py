@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 
 from inference import probe, schema, state
 from inference import state_read as read
-from shared import bundle
+from shared import bundle, forms
 from shared.errors import BundleError, StoreError
 from tests.daemon_process import ROOT, daemon
+from trainer import history, jobs
+from trainer.orders import CheckOrder
 
 RELEASES = sorted((ROOT / "tests" / "data" / "bundles").iterdir())
 # What this release no longer serves, and the code of the refusal. Empty: everything loads.
@@ -66,7 +69,7 @@ def test_the_golden_rows_of_a_former_release_come_out_the_same(release: Path) ->
 def test_a_state_file_of_a_former_release_keeps_everything_and_goes_on(release: Path, tmp_path: Path) -> None:
     folder = unpacked(release, tmp_path / "pi")
     with closing(state.connect(folder / "state.db")) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == schema.FIRST + len(schema.STEPS)
+        assert db.execute("PRAGMA user_version").fetchone()[0] == forms.FIRST + len(schema.STEPS)
         assert read.totals(db).windows == facts(release)["windows"]
         assert state.State(db).cursor() is not None
         incidents = read.incidents(db)
@@ -77,6 +80,16 @@ def test_a_state_file_of_a_former_release_keeps_everything_and_goes_on(release: 
         done = pi.cli("once", "--json")
         assert done.returncode == 0, done.stderr.decode()
         assert json.loads(pi.cli("incidents", "--json").stdout)
+
+
+def list_jobs(state_dir: Path) -> list[Any]:
+    return list(jobs.JobStore(state_dir).listed())
+
+
+def fill_trainer(state_dir: Path) -> None:
+    """One job and one transfer."""
+    jobs.JobStore(state_dir).submit(CheckOrder("a.csv"), "admin", 1.0)
+    history.record(state_dir, history.Transfer(1.0, "ship", "attic", "wifi", "20260101_000000", 1, 2, 3.0, "good"))
 
 
 def old_file(path: Path) -> Path:
@@ -102,29 +115,6 @@ def test_a_file_from_before_gets_the_columns_that_came_later(tmp_path: Path) -> 
         state.State(db).set_status({"state": "running"}, 1.0)
 
 
-def test_steps_are_taken_once_each_and_in_order(tmp_path: Path) -> None:
-    steps = ("ALTER TABLE hosts ADD COLUMN seen INTEGER NOT NULL DEFAULT 1", "UPDATE hosts SET seen = seen + 1")
-    with closing(sqlite3.connect(old_file(tmp_path / "state.db"), isolation_level=None)) as db:
-        db.execute("INSERT INTO hosts (agent, host, last_row) VALUES ('wifi', 'ap1', 1.0)")
-        for _ in range(2):
-            schema.create(db, steps)
-            assert db.execute("PRAGMA user_version").fetchone() == (3,)
-            assert db.execute("SELECT seen FROM hosts").fetchone() == (2,)
-
-
-def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(old_file(tmp_path / "state.db"), isolation_level=None)) as db:
-        schema.create(db)
-        with pytest.raises(sqlite3.Error):
-            schema.create(
-                db, ("UPDATE verdicts SET rows = 99", "UPDATE verdicts SET rows = 100; SELECT no_such_thing()")
-            )
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
-        assert db.execute("SELECT rows FROM verdicts").fetchone() == (99,)
-
-
 def test_a_file_of_a_newer_release_is_left_alone_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     state.connect(path).close()
@@ -134,6 +124,33 @@ def test_a_file_of_a_newer_release_is_left_alone_with_the_reason(tmp_path: Path)
     with pytest.raises(StoreError, match="newer release"):
         state.open_checked(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("name", "use"), [(jobs.FILE, list_jobs), (history.FILE, history.transfers)])
+def test_the_trainers_files_keep_what_a_release_wrote_before_forms_were_counted(
+    name: str, use: Callable[[Path], list[Any]], tmp_path: Path
+) -> None:
+    assert use(tmp_path) == []
+    fill_trainer(tmp_path)
+    with closing(sqlite3.connect(tmp_path / name)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (forms.FIRST,)
+        db.execute("PRAGMA user_version = 0")
+    assert len(use(tmp_path)) == 1
+    with closing(sqlite3.connect(tmp_path / name)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (forms.FIRST,)
+
+
+@pytest.mark.parametrize(("name", "use"), [(jobs.FILE, list_jobs), (history.FILE, history.transfers)])
+def test_the_trainers_files_of_a_newer_release_are_left_alone_with_the_reason(
+    name: str, use: Callable[[Path], list[Any]], tmp_path: Path
+) -> None:
+    fill_trainer(tmp_path)
+    with closing(sqlite3.connect(tmp_path / name)) as db:
+        db.execute("PRAGMA user_version = 999")
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(StoreError, match="newer release"):
+        use(tmp_path)
+    assert (tmp_path / name).read_bytes() == before
 
 
 def test_a_bundle_of_a_form_that_is_not_known_is_refused_with_a_reason(tmp_path: Path) -> None:
