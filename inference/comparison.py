@@ -60,8 +60,8 @@ def compare(db: sqlite3.Connection, agent: str, active: str, now: float) -> Comp
     challenger = switches.challengers(db).get(agent)
     if challenger is None:
         return None
-    joined = (
-        " FROM challenger_verdicts c JOIN verdicts v ON v.agent = c.agent AND v.host = c.host"
+    joined = (  # CROSS JOIN: from the challenger's few windows, never from all that are kept
+        " FROM challenger_verdicts c CROSS JOIN verdicts v ON v.agent = c.agent AND v.host = c.host"
         " AND v.window_start = c.window_start WHERE c.agent = ? AND c.version = ? AND v.model_version = ?"
     )
     given = (agent, challenger.version, active)

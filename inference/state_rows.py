@@ -65,29 +65,10 @@ class IncidentDetail:
 class Point:
     """One window on a host's timeline."""
 
-    host: str
     window_start: float
     window_end: float
-    rows: int
-    score: float | None
     rarity: float | None
     is_anomaly: bool
-    type: str | None
-    severity: str | None
-    incident_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Heat:
-    """One cell of the hosts' heat map: the strangest window of a host in a span of time."""
-
-    host: str
-    start: float
-    windows: int
-    rows: int
-    rarity: float | None
-    anomalies: int
-    severity: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ SHARED_ALSO = {
     "shared/command.py": {"click"},  # how both command lines end
     "shared/logs.py": {"rich"},  # logs on a terminal
     "shared/signing.py": {"cryptography"},  # signatures where there is no ssh-keygen
-    "shared/web": {"flask", "werkzeug", "jinja2", "markupsafe", "argon2", "flask_wtf", "wtforms", "flask_limiter"}
+    "shared/web": {"flask", "werkzeug", "jinja2", "markupsafe", "argon2", "flask_wtf", "wtforms"}
     | {"limits", "itsdangerous", "apispec", "marshmallow", "gunicorn", "prometheus_client"},  # what both sites need
 }
 # driver → where each service may import it.
@@ -27,7 +27,6 @@ WEB = ("inference/web", "trainer/web", "shared/web")
 DRIVERS = {
     "flask": WEB,
     "flask_wtf": WEB,
-    "flask_limiter": WEB,
     "apispec": ("shared/web",),
     "werkzeug": WEB,
     "gunicorn": (*WEB, "inference/serve.py", "trainer/serve.py"),

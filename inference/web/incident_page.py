@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from inference import marks, mutes
+from inference import marks, mutes, state_charts
 from inference import state_read as read
 from inference.marks import Mark
 from inference.mutes import Mute
@@ -152,7 +152,7 @@ def _chart(db: sqlite3.Connection, row: read.IncidentRow, known: BundleWords, li
     slots = round((end - start) / SLOT_S)
     values: list[float | None] = [None] * slots
     loud = set()
-    for point in read.timeline(db, start, until=end, agent=row.agent, host=row.host):
+    for point in state_charts.timeline(db, row.agent, row.host, start, end):
         for slot in range(
             _slot(point.window_start, start), max(_slot(point.window_start, start) + 1, _slot(point.window_end, start))
         ):

@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from inference import state_charts
 from inference import state_read as read
 from inference.bundle_store import ActiveRow
+from inference.state_rows import DayCell
 from inference.web.incident_words import ListedIncident
 from inference.web.room import Health
 from shared.web import charts, words
@@ -150,10 +152,8 @@ def timeline(
     start, slots = end - length_s, round(length_s / slot_s)
     values: list[float | None] = [None] * slots
     loud: set[int] = set()
-    for cell in read.slots(db, start, slot_s, [sample + 1.0 for sample in known.samples]):
+    for cell in state_charts.slots(db, start, slot_s, slots, [sample + 1.0 for sample in known.samples]):
         slot = round((cell.start - start) / slot_s)
-        if not 0 <= slot < slots:
-            continue
         strangest = None if cell.rarity is not None and math.isinf(cell.rarity) else cell.rarity
         values[slot] = known.height(strangest, strangest is None)
         if cell.anomalies:
@@ -208,12 +208,10 @@ def day(db: sqlite3.Connection, known: BundleWords, now: float) -> Day:
     """Every host's last 24 hours, the loud ones first, then by name; one reading of the windows for all of it."""
     end = math.ceil(now / CELL_S) * CELL_S
     start = end - CELLS * CELL_S
-    rows: dict[str, list[read.DayCell | None]] = {host.host: [None] * CELLS for host in read.hosts(db, since=now)}
-    cells = read.day_cells(db, start, CELL_S)
+    rows: dict[str, list[DayCell | None]] = {host.host: [None] * CELLS for host in read.hosts(db, since=now)}
+    cells = state_charts.day_cells(db, start, CELL_S, CELLS)
     for cell in cells:
-        slot = round((cell.start - start) / CELL_S)
-        if 0 <= slot < CELLS:
-            rows.setdefault(cell.host, [None] * CELLS)[slot] = cell
+        rows.setdefault(cell.host, [None] * CELLS)[round((cell.start - start) / CELL_S)] = cell
     found = [_strip(host, own, known, start) for host, own in rows.items()]
     totals = read.Totals(
         windows=sum(cell.windows for cell in cells), anomalies=sum(cell.anomalies for cell in cells),
@@ -222,7 +220,7 @@ def day(db: sqlite3.Connection, known: BundleWords, now: float) -> Day:
     return Day(sorted(found, key=lambda strip: (not strip.is_loud, strip.host)), totals)
 
 
-def _strip(host: str, cells: Sequence[read.DayCell | None], known: BundleWords, start: float) -> HostStrip:
+def _strip(host: str, cells: Sequence[DayCell | None], known: BundleWords, start: float) -> HostStrip:
     loud = [cell for cell in cells if cell is not None and cell.anomalies]
     worst = max(loud, key=lambda cell: known.height(cell.rarity, True), default=None)
     said = f"{len(loud)} of {CELLS} half-hours over the alert line" if loud else "normal or without rows all day"
@@ -230,7 +228,7 @@ def _strip(host: str, cells: Sequence[read.DayCell | None], known: BundleWords, 
     return HostStrip(host, charts.strip([_level(cell, known) for cell in cells], said), end, bool(loud))
 
 
-def _level(cell: read.DayCell | None, known: BundleWords) -> int:
+def _level(cell: DayCell | None, known: BundleWords) -> int:
     if cell is None or not cell.windows:
         return 1
     if cell.anomalies:

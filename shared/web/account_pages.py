@@ -10,15 +10,13 @@ from shared.web.app import this_site
 from shared.web.guard import back_or_home
 
 PUBLIC = frozenset({"login", "setup", "theme"})
-TRIES = "5 per minute"
 THEME_S = 365 * 86400
 NEXT_THEME = {"": "dark", "dark": "light", "light": ""}  # the first step is the one people look for
 
 
 def add_account_pages(app: Flask) -> None:
-    """Attach the routes; the two that take a secret are limited, per address and for both together."""
-    limiter = app.extensions["pipit"].limiter
-    limited = limiter.shared_limit(TRIES, scope="secrets", methods=["POST"])
+    """Attach the routes; those that take a secret are limited, per address and all together."""
+    limited = app.extensions["pipit"].limiter.limited
     app.add_url_rule("/login", "login", limited(login), methods=["GET", "POST"])
     app.add_url_rule("/setup", "setup", limited(setup), methods=["GET", "POST"])
     app.add_url_rule("/logout", "logout", logout, methods=["POST"])
@@ -40,9 +38,7 @@ def login() -> ResponseReturnValue:
     if request.method == "GET":
         return render_template("login.html", back=back)
     if not site.account.check_password(request.form.get("password", "")):
-        limit = site.limiter.current_limit
-        left = max(0, limit.remaining) if limit else 0
-        return render_template("login.html", back=back, failed=True, left=left), 401
+        return render_template("login.html", back=back, failed=True, left=g.tries_left), 401
     _start_session()
     return redirect(back, 303)
 

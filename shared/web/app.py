@@ -18,8 +18,6 @@ from typing import Literal, NamedTuple, cast
 
 from flask import Flask, g, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
 from jinja2 import FileSystemLoader
 
@@ -29,6 +27,7 @@ from shared.web import words
 from shared.web.account import Account
 from shared.web.headers import add_headers
 from shared.web.meter import Meter
+from shared.web.tries import Tries
 from shared.web.visible import visible
 
 logger = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Site:
     home: str
     nav: Sequence[NavItem]
     account: Account
-    limiter: Limiter
+    limiter: Tries
     csrf: CSRFProtect
     meter: Meter
     now: Callable[[], float]
@@ -101,13 +100,10 @@ def build_app(
         MAX_FORM_PARTS=200,
         TRUSTED_HOSTS=[*own_names(), *trusted_hosts],
         WTF_CSRF_TIME_LIMIT=None,  # a form stays good as long as its session
-        RATELIMIT_STORAGE_URI="memory://",  # one worker, so its memory is the truth
-        RATELIMIT_HEADERS_ENABLED=False,
     )
-    limiter = Limiter(get_remote_address, app=app)
     csrf = CSRFProtect()
     shared_site = Site(
-        site, place, home, nav, account, limiter, csrf, Meter(site), now, public=public | PUBLIC | {"static", "metrics"}
+        site, place, home, nav, account, Tries(), csrf, Meter(site), now, public=public | PUBLIC | {"static", "metrics"}
     )
     app.extensions["pipit"] = shared_site
     _add_metering(app, shared_site.meter)

@@ -124,12 +124,11 @@ def strip(levels: Sequence[int | None], label: str) -> str:
     """One host's day: a cell a slot, level 1 (no rows) to 5; 4 and 5 hold an anomaly and are taller. None: gap."""
     box = f"0 0 {max(1, len(levels))} 20"
     parts = [f'<svg viewBox="{box}" preserveAspectRatio="none" role="img" aria-label="{escape(label)}">']
-    for level in (1, 2, 3, 4, 5, None):
-        top, tall = (0, 20) if level in (4, 5) else (5, 10)
-        cells = (slot for slot, own in enumerate(levels) if own == level)
-        path = "".join(f"M{short(slot + 0.06)} {top}h.88v{tall}h-.88z" for slot in cells)
-        if path:
-            parts.append(f'<path class="{"gap" if level is None else f"h{level}c"}" d="{path}"/>')
+    cells: dict[int | None, list[str]] = {}
+    for slot, level in enumerate(levels):
+        cells.setdefault(level, []).append(f"M{slot}.06 {'0h.88v20' if level in (4, 5) else '5h.88v10'}h-.88z")
+    for level, drawn in cells.items():
+        parts.append(f'<path class="{"gap" if level is None else f"h{level}c"}" d="{"".join(drawn)}"/>')
     return "".join(parts) + "</svg>"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from shared.errors import ConfigError, RequestError
+from shared.memory import one_arena
 from shared.web.account import Account
 
 logger = logging.getLogger(__name__)
@@ -127,5 +128,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # the stubs leave the b
                 self.cfg.set(name, value)
 
     def load(self) -> Any:
+        one_arena()
         module, _, function = self._factory.partition(":")
-        return getattr(importlib.import_module(module), function)(**self._options)
+        app = getattr(importlib.import_module(module), function)(**self._options)
+        for name in app.jinja_env.list_templates(extensions=["html"]):
+            app.jinja_env.get_template(name)  # compiled before anybody waits for a page
+        return app
