@@ -153,7 +153,8 @@ def _about(data: bytes, origin: str) -> About | None:
         description=" ".join(str(value.get("description") or "").split()),
         programs=tuple(str(one) for one in value.get("programs") or ()),
         events=_count(value, "events"), features=_count(value, "features"), rules=_count(value, "rules"),
-        window_s=_number(value.get("window_s"), 300.0), has_silence=bool(value.get("silence")), origin=origin,
+        window_s=_number(value.get("window_s"), 300.0), has_silence=bool(value.get("silence") or value.get("heartbeats")),
+        origin=origin,
     )  # fmt: skip
 
 

@@ -99,6 +99,26 @@ class SilenceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatSpec:
+    """When a host of a role that always talked falls silent. Times in seconds.
+
+    Watched are hosts that training saw on three days or more and never quiet for longer than `steady_s`; they may be quiet
+    for `factor` times their longest pause, at least `min_s`.
+    """
+
+    role: str
+    title: str
+    type: str
+    severity: str
+    confidence: float
+    description: str
+    helps: tuple[str, ...]
+    steady_s: float
+    min_s: float
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpec:
     """One agent, validated. `raw` is the exact text of its file: it travels with every model that was trained with it."""
 
@@ -119,6 +139,7 @@ class AgentSpec:
     features: tuple[FeatureSpec, ...] = ()
     rules: tuple[RuleSpec, ...] = ()
     silence: SilenceSpec | None = None
+    heartbeats: tuple[HeartbeatSpec, ...] = ()
     explains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # kind at one host -> kinds at its neighbours
     raw: bytes = b""
 

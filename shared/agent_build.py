@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from marshmallow import ValidationError
 
-from shared.agent import AgentSpec, EventSpec, FeatureSpec, Role, RuleSpec, Scored, SilenceSpec
+from shared.agent import AgentSpec, EventSpec, FeatureSpec, HeartbeatSpec, Role, RuleSpec, Scored, SilenceSpec
 from shared.agent_schema import AgentSchema
 from shared.errors import ConfigError
 from shared.patterns import expand, fault_of
@@ -38,7 +38,12 @@ _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml read
 
 
 class _Loader(_FastLoader):  # type: ignore[misc]
-    """Safe loading in which a key given twice is an error: the first would be lost without a word."""
+    """Safe loading in which a key given twice is an error (the first would be lost without a word) and `on`, `no` are words."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  (how yaml has it); only true and false are booleans, as in YAML 1.2
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool") or first in "tTfF"]
+        for first, resolvers in _FastLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -123,6 +128,7 @@ def _spec(data: dict[str, Any], text: bytes, fault: Callable[[str], None], build
         features=tuple(_feature(feature) for feature in data["features"] or ()),
         rules=tuple(RuleSpec(**{**rule, "helps": tuple(rule["helps"])}) for rule in data["rules"] or ()),
         silence=_silence(data["silence"]),
+        heartbeats=tuple(HeartbeatSpec(**{**one, "helps": tuple(one["helps"])}) for one in data["heartbeats"] or ()),
         explains={kind: tuple(others) for kind, others in data["explains"].items()},
         raw=text,
     )
@@ -166,6 +172,14 @@ def _check_names(data: Mapping[str, Any], fault: Callable[[str], None]) -> None:
     silence = data.get("silence")
     if isinstance(silence, Mapping) and silence.get("role") not in roles - {"any"}:
         fault(f"silence.role: {silence.get('role')!r} is no role of this agent ({', '.join(sorted(roles - {'any'}))})")
+    taken = {silence.get("role")} if isinstance(silence, Mapping) else set()
+    for index, entry in enumerate(data.get("heartbeats") or []):
+        role = entry.get("role") if isinstance(entry, Mapping) else None
+        if role not in roles - {"any"}:
+            fault(f"heartbeats[{index}].role: {role!r} is no role of this agent ({', '.join(sorted(roles - {'any'}))})")
+        elif role in taken:
+            fault(f"heartbeats[{index}].role: {role!r} is watched for silence already")
+        taken.add(role)
 
 
 def _check_formulas(spec: AgentSpec) -> list[str]:

@@ -99,6 +99,19 @@ class _Silence(_Strict):
     empty_factor = fields.Float(required=True, validate=validate.Range(min=0))
 
 
+class _Heartbeat(_Strict):
+    role = fields.String(required=True)
+    title = fields.String(required=True, validate=LINE)
+    type = fields.String(required=True, validate=NAME)
+    severity = fields.String(required=True, validate=SEVERITY)
+    confidence = fields.Float(required=True, validate=SHARE)
+    description = fields.String(required=True, validate=LINE)
+    helps = fields.List(fields.String(validate=LINE), load_default=list)
+    steady_s = fields.Float(required=True, validate=POSITIVE)
+    min_s = fields.Float(required=True, validate=POSITIVE)
+    factor = fields.Float(required=True, validate=validate.Range(min=1))
+
+
 def _known_timezone(value: str) -> None:
     try:
         ZoneInfo(value)
@@ -128,6 +141,7 @@ class AgentSchema(_Strict):
     features = fields.List(fields.Nested(_Feature), load_default=list, allow_none=True)
     rules = fields.List(fields.Nested(_Rule), load_default=list, allow_none=True)
     silence = fields.Nested(_Silence, load_default=None, allow_none=True)
+    heartbeats = fields.List(fields.Nested(_Heartbeat), load_default=list, allow_none=True)
     explains = fields.Dict(
         keys=fields.String(validate=NAME), values=fields.List(fields.String(validate=NAME)), load_default=dict
     )

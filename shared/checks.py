@@ -32,7 +32,7 @@ def check_spec(spec: AgentSpec) -> list[str]:
 def _kinds(spec: AgentSpec) -> set[str]:
     """Every type that a verdict of this agent can have."""
     hints = {feature.scored.hint for feature in spec.features if feature.scored and feature.scored.hint}
-    silence = {spec.silence.type} if spec.silence else set()
+    silence = {one.type for one in spec.heartbeats} | ({spec.silence.type} if spec.silence else set())
     return {rule.names for rule in spec.rules} | hints | silence | {UNUSUAL}
 
 
@@ -41,6 +41,7 @@ def _texts(spec: AgentSpec) -> Iterator[str]:
     texts = [(f"rule {rule.id}", rule.description) for rule in spec.rules]
     if spec.silence:
         texts.append(("silence", spec.silence.description))
+    texts += [(f"heartbeats.{one.role}", one.description) for one in spec.heartbeats]
     for where, text in texts:
         try:
             used = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}

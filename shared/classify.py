@@ -209,9 +209,7 @@ class Classifier:
 
     def silence(self, silence: Silence, start: float, end: float) -> Verdict:
         """The verdict on an empty window of a host that is never that quiet."""
-        spec = self.model.spec.silence
-        if spec is None:
-            raise ValueError("an agent without a silence section has no silences")
+        spec = silence.spec
         minutes = round(silence.quiet_s / 60)
         words = spec.description.format(host=clean(silence.host, 100), minutes=minutes)
         moved = Moved("silence_s", silence.quiet_s, 0.0, silence.limit_s, 1.0)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.agent import SilenceSpec
+from shared.agent import HeartbeatSpec, SilenceSpec
 from shared.features import Window
 from shared.reference import SilenceLimits
 
@@ -21,11 +21,12 @@ FORGET_S = 86_400  # a host that has been away for a day is gone, not silent
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A host quiet for `quiet_s` seconds at the end of a window; `limit_s` is what it may."""
+    """A host quiet for `quiet_s` seconds at the end of a window; `limit_s` is what it may, `spec` what it is called."""
 
     host: str
     quiet_s: float
     limit_s: float
+    spec: SilenceSpec | HeartbeatSpec
 
 
 class SilenceWatch:
@@ -53,7 +54,7 @@ class SilenceWatch:
         last = self._last[host]
         return any(last - time < self.spec.expire_s for time in self._present.get(host, {}).values())
 
-    def silent(self, spoke: set[str], end: float, limits: Mapping[str, SilenceLimits]) -> list[Silence]:
+    def silent(self, spoke: set[str], end: float, limits: Mapping[str, SilenceLimits | None]) -> list[Silence]:
         """Hosts with no rows in the window that ends at `end` (s) and quiet beyond their limit, in order of name.
 
         `limits` is by host name. Hosts gone for a day are forgotten.
@@ -67,7 +68,7 @@ class SilenceWatch:
                 continue
             limit = self._limit(host, limits.get(host))
             if limit is not None and quiet > limit:
-                found.append(Silence(host, quiet, limit))
+                found.append(Silence(host, quiet, limit, self.spec))
         return found
 
     def _limit(self, host: str, known: SilenceLimits | None) -> float | None:

@@ -41,7 +41,9 @@ class BundleWords:
     description: str = ""
     features: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # name → (title, unit)
     rules: Mapping[str, RuleWords] = field(default_factory=dict)
-    silence: RuleWords | None = None  # a silence has its own words, whatever rule has its kind
+    silences: Mapping[str, RuleWords] = field(
+        default_factory=dict
+    )  # a silence has its own words, whatever rule has its kind
     normal: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(
         default_factory=dict
     )  # low, middle, high by role
@@ -85,14 +87,14 @@ class BundleWords:
 
     def advice(self, type_: str | None, found_by: str = "") -> RuleWords | None:
         """Title and helps of an incident: a silence's own, else those of the first rule of its kind."""
-        return self.silence if found_by == "silence" and self.silence else self.rules.get(type_ or "")
+        own = self.silences.get(type_ or "") if found_by == "silence" else None
+        return own or self.rules.get(type_ or "")
 
     def kind(self, type_: str | None, found_by: str = "") -> str:
         """A kind of anomaly as people call it."""
-        if found_by == "silence" and self.silence:
-            return self.silence.title
-        if type_ is not None and type_ in self.rules:
-            return self.rules[type_].title
+        named = self.advice(type_, found_by)
+        if named is not None:
+            return named.title
         return (type_ or "unusual").replace("_", " ").capitalize()
 
 
@@ -123,7 +125,7 @@ def _read(folder: Path, _changed: int) -> BundleWords:
             for entry in _mappings(agent.get("features"))
         },
         rules=_rules(agent),
-        silence=_silence(agent),
+        silences=_silences(agent),
         normal={
             str(role): {str(name): triple for name, own in _mapping(names).items() if (triple := _triple(own))}
             for role, names in _mapping(reference.get("normal")).items()
@@ -140,18 +142,20 @@ def _rules(agent: Mapping[str, Any]) -> dict[str, RuleWords]:
         kind = str(entry.get("type") or entry.get("id"))  # several rules may name one kind: the first one's words stand
         title, description = str(entry.get("title") or kind), str(entry.get("description") or "")
         found.setdefault(kind, RuleWords(title, description, _texts(entry.get("helps"))))
-    silence = _silence(agent)
-    if silence is not None:
-        found.setdefault(str(agent["silence"]["type"]), silence)
+    for kind, silence in _silences(agent).items():
+        found.setdefault(kind, silence)
     return found
 
 
-def _silence(agent: Mapping[str, Any]) -> RuleWords | None:
-    """The words of the agent's silences."""
-    own = agent.get("silence")
-    if not isinstance(own, dict) or not own.get("type"):
-        return None
-    return RuleWords(str(own.get("title") or "Silence"), str(own.get("description") or ""), _texts(own.get("helps")))
+def _silences(agent: Mapping[str, Any]) -> dict[str, RuleWords]:
+    """The words of the agent's silences and heartbeats, by kind."""
+    return {
+        str(own["type"]): RuleWords(
+            str(own.get("title") or "Silence"), str(own.get("description") or ""), _texts(own.get("helps"))
+        )
+        for own in [*_mappings([agent.get("silence")]), *_mappings(agent.get("heartbeats"))]
+        if own.get("type")
+    }
 
 
 def _alert_line(metadata: Mapping[str, Any], reference: Mapping[str, Any]) -> float | None:
