@@ -69,5 +69,5 @@ def _cut(parts: list[str], limit: int) -> str:
 
 
 def _is_number(text: str) -> bool:
-    """A plain number such as -61 or +2.5 stays one."""
-    return re.fullmatch(r"[+-]?\d+(?:\.\d+)?", text) is not None
+    """A plain number such as -61 or +2.5 stays one, and so does the lone dash of a host without a name."""
+    return re.fullmatch(r"[+-]?\d+(?:\.\d+)?|-", text) is not None

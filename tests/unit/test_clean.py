@@ -66,6 +66,6 @@ def test_a_cell_is_never_a_formula(text: str) -> None:
     assert next(csv.reader([out.getvalue()])) == [cell]
 
 
-@pytest.mark.parametrize("text", ["-61", "+2.5", "12", "plain", ""])
+@pytest.mark.parametrize("text", ["-61", "+2.5", "-", "12", "plain", ""])
 def test_numbers_and_words_stay_as_they_are_in_a_cell(text: str) -> None:
     assert clean_csv(text) == text
