@@ -10,13 +10,29 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import marshmallow as ma
 
 from shared.config import load, setting
+from shared.frame import COLUMNS
+from shared.setting import Words
 
 PREFIX = "INFERENCE_"
 ROOT_STATE = Path("/var/lib/pipit")
 ROOT_INBOX = Path("/srv/pipit/inbox")
 USER_STATE = Path("~/.local/state/pipit-inference")
+
+
+class _ColumnPairs(Words):
+    """field=column for fields of a log row."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        pairs = super()._deserialize(value, attr, data, **kwargs)
+        for field_name, _, column in (pair.partition("=") for pair in pairs):
+            if field_name not in COLUMNS or not column:
+                raise ma.ValidationError("columns")
+        return pairs
 
 
 @dataclass(frozen=True)
@@ -35,7 +51,10 @@ class Settings:
         form="a table name",
     )
     columns: tuple[str, ...] = setting(
-        (), "Columns with unusual names, as field=column: id timestamp host program pid severity message."
+        (),
+        "Columns with unusual names, as field=column: id timestamp host program pid severity message.",
+        parser=_ColumnPairs,
+        form=f"field=column, the fields being {' '.join(COLUMNS)}",
     )
     inbox: Path | None = setting(
         None,
@@ -69,7 +88,10 @@ class Settings:
         (), "Further host names that a request may ask for; this machine's own names and addresses always may."
     )
     start: str = setting(
-        "24h", "Where to begin reading when there is no cursor: 24h (any number of h or d), all, now or a date."
+        "24h",
+        "Where to begin reading when there is no cursor: 24h (any number of h or d), all, now or a date.",
+        pattern=r"\d+[hd]|all|now|\d{4}-\d\d-\d\d.*",
+        form="24h, 7d, all, now or a date like 2026-03-01",
     )
     grace_s: float | None = setting(
         None, "Wait after a window's end before it is judged; empty: the agent's own.", "s", low=0
@@ -195,7 +217,7 @@ class Settings:
     @property
     def column_names(self) -> dict[str, str]:
         """`columns` as field → column."""
-        return dict(each.split("=", 1) for each in self.columns if "=" in each)
+        return dict(each.split("=", 1) for each in self.columns)
 
 
 def load_settings(file: Path | None, env: Mapping[str, str], flags: Mapping[str, object]) -> Settings:

@@ -95,7 +95,7 @@ class _Path(ma.fields.Field[Path]):
         return Path(value).expanduser()
 
 
-class _Words(ma.fields.Field[tuple[str, ...]]):
+class Words(ma.fields.Field[tuple[str, ...]]):
     """Texts: a list in a file, separated by commas in the environment."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ _PARSERS: dict[object, tuple[Callable[..., ma.fields.Field[Any]], str]] = {
     float: (_Number, "a number"),
     bool: (ma.fields.Boolean, "true or false"),
     Path: (_Path, "a path"),
-    tuple[str, ...]: (_Words, "a list of texts"),
+    tuple[str, ...]: (Words, "a list of texts"),
 }
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pytest
 
+from inference.config import load_settings as pi_settings
 from shared.config import known_settings, load, setting
 from shared.errors import ConfigError
 from trainer.config import PREFIX, Settings, load_settings
@@ -168,3 +169,22 @@ def test_the_state_folder_is_below_home_and_home_is_looked_up_late(
 def test_every_setting_has_a_sentence() -> None:
     for known in known_settings(Settings, PREFIX).values():
         assert known.doc.endswith("."), known.name
+
+
+@pytest.mark.parametrize("start", ["whenever", "24", "1.5d", "yesterday", "h"])
+def test_where_reading_begins_is_checked_before_a_model_arrives(start: str) -> None:
+    with pytest.raises(ConfigError, match="INFERENCE_START: .* is not 24h, 7d, all, now or a date"):
+        pi_settings(None, {"INFERENCE_START": start}, {})
+
+
+@pytest.mark.parametrize("columns", ["zz", "mesage=msg", "host="])
+def test_a_column_of_no_field_is_said_and_not_dropped(columns: str) -> None:
+    with pytest.raises(ConfigError, match="INFERENCE_COLUMNS: .* is not field=column, the fields being id timestamp"):
+        pi_settings(None, {"INFERENCE_COLUMNS": f"host=device,{columns}"}, {})
+
+
+def test_columns_and_starts_that_are_right_are_taken() -> None:
+    for start in ("24h", "7d", "all", "now", "2026-03-01", "2026-03-01T12:00:00Z"):
+        assert pi_settings(None, {"INFERENCE_START": start}, {}).start == start
+    named = pi_settings(None, {"INFERENCE_COLUMNS": "host=device, message=msg"}, {}).column_names
+    assert named == {"host": "device", "message": "msg"}
