@@ -173,13 +173,13 @@ def test_every_setting_has_a_sentence() -> None:
 
 @pytest.mark.parametrize("start", ["whenever", "24", "1.5d", "yesterday", "h"])
 def test_where_reading_begins_is_checked_before_a_model_arrives(start: str) -> None:
-    with pytest.raises(ConfigError, match="INFERENCE_START: .* is not 24h, 7d, all, now or a date"):
+    with pytest.raises(ConfigError, match=r"INFERENCE_START: .* is not 24h, 7d, all, now or a date"):
         pi_settings(None, {"INFERENCE_START": start}, {})
 
 
 @pytest.mark.parametrize("columns", ["zz", "mesage=msg", "host="])
 def test_a_column_of_no_field_is_said_and_not_dropped(columns: str) -> None:
-    with pytest.raises(ConfigError, match="INFERENCE_COLUMNS: .* is not field=column, the fields being id timestamp"):
+    with pytest.raises(ConfigError, match=r"INFERENCE_COLUMNS: .* is not field=column, the fields being id timestamp"):
         pi_settings(None, {"INFERENCE_COLUMNS": f"host=device,{columns}"}, {})
 
 
