@@ -136,9 +136,11 @@ def _spec(data: dict[str, Any], text: bytes, fault: Callable[[str], None], build
 
 def _event(event: Mapping[str, Any], index: int, checked: Callable[[str, str], str]) -> EventSpec:
     name = str(event.get("name", index))
-    entries = [e for e in event.get("patterns") or [] if isinstance(e, Mapping)]
+    entries = [e for e in event.get("patterns") or [] if isinstance(e, Mapping) and "pattern" in e]
     patterns = tuple(checked(e["pattern"], f"events[{index}] {name}.patterns[{i}]") for i, e in enumerate(entries))
-    return EventSpec(name, str(event.get("description", "")), patterns, tuple(dict(e["set"]) for e in entries))
+    return EventSpec(
+        name, str(event.get("description", "")), patterns, tuple(dict(e.get("set") or {}) for e in entries)
+    )
 
 
 def _feature(feature: Mapping[str, Any]) -> FeatureSpec:
@@ -154,7 +156,10 @@ def _silence(entry: Mapping[str, Any] | None) -> SilenceSpec | None:
 
 
 def _check_names(data: Mapping[str, Any], fault: Callable[[str], None]) -> None:
-    """Names are unique, and roles that are named exist."""
+    """Names are unique, roles that are named exist, and `*` is the only program where it is one."""
+    programs = data.get("programs") or []
+    if "*" in programs and len(programs) > 1:
+        fault("programs: '*' stands for all of them and stands alone; name programs, or leave the others out")
     for section, key in (("events", "name"), ("features", "name"), ("rules", "id"), ("roles", "name")):
         seen: set[str] = set()
         for index, entry in enumerate(data.get(section) or []):

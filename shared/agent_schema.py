@@ -7,19 +7,27 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-NAME = validate.Regexp(
-    r"^[a-z][a-z0-9_]{0,40}$", error="must be lower case letters, digits and _, starting with a letter"
-)
+NAMED, NOT_NAMED = r"^[a-z][a-z0-9_]{0,40}$", "must be lower case letters, digits and _, starting with a letter"
+NAME = validate.Regexp(NAMED, error=NOT_NAMED)
+NAME_OR_NONE = validate.Regexp(f"^$|{NAMED}", error=NOT_NAMED)
 LINE = validate.Length(min=1, max=2000)
 SEVERITY = validate.OneOf(("info", "warning", "critical"))
 SHARE = validate.Range(0, 1)
 POSITIVE = validate.Range(min=0, min_inclusive=False)
 RESERVED = {"unknown", "repeat"}  # classes that every agent has
+TAKEN = {"host", "minutes", "role", "window_start", "silence_s"}  # stand beside the features in texts and tables
 
 
 class _Strict(Schema):
+    """A form that knows all its keys, and names them where somebody writes another."""
+
     class Meta:
         unknown = RAISE
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        keys = [entry.data_key or name for name, entry in self.fields.items()]
+        self.error_messages["unknown"] = f"is no key here; there are {', '.join(keys)}"
 
 
 class _PatternField(fields.Field[dict[str, Any]]):
@@ -54,11 +62,14 @@ class _Event(_Strict):
 class _Scored(_Strict):
     prior = fields.Float(load_default=0.0, validate=validate.Range(min=0))
     guard = fields.Float(load_default=None, allow_none=True, validate=POSITIVE)
-    hint = fields.String(load_default=None, allow_none=True)
+    hint = fields.String(load_default=None, allow_none=True, validate=NAME)
 
 
 class _Feature(_Strict):
-    name = fields.String(required=True, validate=NAME)
+    name = fields.String(
+        required=True,
+        validate=[NAME, validate.NoneOf(TAKEN, error="means something else beside features; choose another")],
+    )
     title = fields.String(required=True, validate=LINE)
     description = fields.String(required=True, validate=LINE)
     role = fields.String(load_default="any")
@@ -69,7 +80,7 @@ class _Feature(_Strict):
 
 class _Rule(_Strict):
     id = fields.String(required=True, validate=NAME)
-    type = fields.String(load_default="")
+    type = fields.String(load_default="", validate=NAME_OR_NONE)
     title = fields.String(required=True, validate=LINE)
     role = fields.String(load_default="any")
     level = fields.String(required=True, validate=LINE)

@@ -11,8 +11,10 @@ came from an attacker can at worst be refused. What a name or a call means is de
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +24,7 @@ OnCall = Callable[[str, list[ast.expr], dict[str, ast.expr]], Evaluate]
 
 MAX_LENGTH = 600
 MAX_NODES = 200
+_WORDS = {"and", "or", "not"}  # Python's reserved words that mean something here
 
 _COMPARE: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.Lt: operator.lt,
@@ -65,7 +68,9 @@ def parse(text: str) -> ast.expr:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise FormulaError(f"not an expression: {error}") from None
+        reserved = sorted({word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)} - _WORDS)
+        why = f"; {', '.join(reserved)} cannot be a name here, choose another" if reserved else ""
+        raise FormulaError(f"not an expression: {getattr(error, 'msg', error)}{why}") from None
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         raise FormulaError(f"more than {MAX_NODES} parts")
     return tree

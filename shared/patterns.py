@@ -17,6 +17,7 @@ import re2
 
 MAX_REPEAT = 16
 _MACRO = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")
+_BEYOND = re.compile(r"\(\?(?:[=!]|<[=!]|P=|>)|\\[1-9]")
 _REPEATS = (_c.MAX_REPEAT, _c.MIN_REPEAT, _c.POSSESSIVE_REPEAT)
 
 
@@ -41,7 +42,8 @@ def fault_of(pattern: str) -> str | None:
         re2.compile(pattern, options)
     except re2.error as error:
         reason = error.args[0] if error.args else error
-        return f"RE2 refuses this pattern: {reason.decode() if isinstance(reason, bytes) else reason}"
+        told = f"RE2 refuses this pattern: {reason.decode() if isinstance(reason, bytes) else reason}"
+        return f"{told}; RE2 has no look-ahead, look-behind or back-reference" if _BEYOND.search(pattern) else told
     try:
         tree = _parser.parse(pattern, re.ASCII)
     except (re.error, RecursionError, OverflowError) as error:

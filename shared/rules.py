@@ -101,6 +101,8 @@ class RuleBook:
             raise FormulaError(f"{function} does not know {', '.join(named)}")
         if function in ("max", "min"):
             parts = [formula.build(arg, self._name, self._call) for arg in args]
+            if not parts:
+                raise FormulaError(f"{function} needs something to choose from")
             choose = max if function == "max" else min
             return lambda facts: choose(part(facts) for part in parts)
         if function in ("now", "normal") and len(args) == 1:
@@ -113,7 +115,10 @@ class RuleBook:
             name = self._feature(args[0])
             floor, cap = formula.number(args[1]), formula.number(args[2])
             return _over(name, self._places[name], floor, cap, times, function == "over_now")
-        raise FormulaError(f"unknown call {function} with {len(args)} arguments")
+        raise FormulaError(
+            f"{function} with {len(args)} arguments is unknown; there are over(feature, floor, cap), over_now(…) alike, "
+            "now(feature), normal(feature), max(…), min(…)"
+        )
 
 
 def _present(value: float) -> float:

@@ -1,0 +1,107 @@
+"""What writers of agent files get wrong, and that they are told where and what to do, before a Pi meets it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.agent import parse_agent
+from shared.errors import ConfigError
+
+FILE = Path(__file__).parents[2] / "examples/agents/dhcp.yaml"
+GOOD = parse_agent(FILE.read_bytes(), "dhcp.yaml")
+DATA: dict[str, Any] = yaml.load(FILE.read_text(), Loader=yaml.BaseLoader)  # noqa: S506  (texts alone; nothing is made)
+
+
+def faults(**changes: Any) -> str:
+    """The faults of the example with some of its entries changed, a line each."""
+    data = {**copy.deepcopy(numbered(DATA)), **changes}
+    with pytest.raises(ConfigError) as caught:
+        parse_agent(yaml.safe_dump(data).encode(), "dhcp.yaml")
+    return "\n".join(caught.value.faults)
+
+
+def numbered(value: Any) -> Any:
+    """BaseLoader's texts as the numbers that they are."""
+    if isinstance(value, dict):
+        return {key: numbered(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [numbered(inner) for inner in value]
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def with_formula(formula: str, **more: Any) -> dict[str, Any]:
+    feature = {"name": "mine", "title": "Mine", "description": "x", "formula": formula, **more}
+    return {"features": [*numbered(DATA)["features"], feature]}
+
+
+def with_rule(**changes: Any) -> dict[str, Any]:
+    rules = numbered(DATA)["rules"]
+    return {"rules": [{**rules[0], **changes}, *rules[1:]]}
+
+
+def test_words_like_on_and_no_are_names_and_not_true_and_false() -> None:
+    text = FILE.read_text().replace("  ON:", "  NO:").replace("{ON}", "{NO}").replace("name: offer", "name: off")
+    assert parse_agent(text.encode(), "x").events[1].name == "off"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (with_formula("cuont(discover)"), "feature mine: unknown function 'cuont'; there are lines, "),
+        (with_formula("count(discovery)"), "feature mine: no event is called 'discovery'"),
+        (with_formula("count(discover.odd)"), "event discover has no kind 'odd'"),
+        (with_formula("most(discover)"), "feature mine: most needs by="),
+        (with_formula("discover"), "write count(discover)"),
+        (with_formula("count(class)"), "class cannot be a name here"),
+        (with_formula("mean(ack, field=ip)", scored={}), "can be neither scored nor used in a rule"),
+        (with_formula("lines()", hint="x"), "features[10].hint: is no key here; there are name, title, "),
+        (with_formula("lines()", scored={"hint": "<b>"}), "features[10].scored.hint: must be lower case"),
+        (with_rule(type="Odd Type"), "rules[0].type: must be lower case"),
+        (with_rule(level="max()"), "rule dhcp_starvation: max needs something"),
+        (with_rule(level="over(asking)"), "there are over(feature, floor, cap)"),
+        (with_rule(level="over(asked, 1, 2)"), "rule dhcp_starvation: no feature is called 'asked'"),
+        (with_rule(description="{asking:>999999999}"), "a name in braces stands alone"),
+        (with_rule(description="{asking!r}"), "a name in braces stands alone"),
+        (with_rule(description="{minutes}"), "{minutes} is no feature"),
+        (with_rule(description="50 {"), "a brace that is meant is written twice"),
+        ({"programs": ["*", "dnsmasq-dhcp"]}, "'*' stands for all of them"),
+        ({"silence": {**numbered(DATA)["silence"], "joined": ["acked"]}}, "silence.joined: no event is called 'acked'"),
+        ({"silence": {**numbered(DATA)["silence"], "description": "{asking}"}}, "knows {host} and {minutes}"),
+        ({"events": [{"name": "a", "description": "x", "patterns": ["^a(?!b)"]}]}, "RE2 has no look-ahead"),
+        ({"events": [{"name": "a", "description": "x", "patterns": [{"set": {}}]}]}, "patterns[0].pattern: Missing"),
+        (
+            {"events": [{"name": "a", "description": "x", "patterns": [{"pattern": "^a", "set": {"kind": 5}}]}]},
+            "events[0].patterns[0].set.kind: Not a valid string",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_place_and_the_way_out(changes: dict[str, Any], told: str) -> None:
+    assert told in faults(**changes)
+
+
+@pytest.mark.parametrize("name", ["host", "minutes", "role"])
+def test_a_feature_cannot_take_a_name_that_texts_and_tables_use(name: str) -> None:
+    features = [{**numbered(DATA)["features"][0], "name": name}]
+    assert "means something else" in faults(features=features, rules=[], explains={})
+
+
+def test_faults_of_formulas_and_rules_are_told_together() -> None:
+    told = faults(**with_formula("cuont(ack)"), **with_rule(level="over(asked, 1, 2)"))
+    assert "feature mine" in told
+    assert "rule dhcp_starvation" in told
+
+
+def test_an_agent_has_one_habit_that_training_learns() -> None:
+    first = {"name": "first", "title": "x", "description": "x", "formula": "excess(discover, by=mac)"}
+    features = [*numbered(DATA)["features"], first, {**first, "name": "second", "formula": "excess(ack, by=name)"}]
+    assert "feature second: an agent has one excess" in faults(features=features)
