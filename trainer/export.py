@@ -85,9 +85,9 @@ def export(
     `limit_bytes`: the largest file that may come of it.
 
     Raises:
-        ConfigError: a format, a range or a column that cannot be.
-        SourceError: no connection, no such table, no permission, no answer in time. The password is never shown.
-        ExportError: the file cannot be written, or gets too large; what was there before stays.
+        ConfigError: a DSN, a format, a range or a column that cannot be.
+        SourceError: no connection, no answer in time. The password is never shown.
+        ExportError: no such table, no permission; the file cannot be written or gets too large (what was there stays).
     """
     began = now()
     chosen = format or _format_of(output)
@@ -193,14 +193,22 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _errors(dsn: str) -> Iterator[None]:
-    """The driver's errors as SourceError, in words and without secrets."""
+    """The driver's errors as ours, in words and without secrets."""
     try:
         yield
     except psycopg2.Error as error:
         text = " ".join(str(error).split()) or type(error).__name__
         for secret in _secrets(dsn):
             text = text.replace(secret, "***")
-        raise SourceError(f"export from {describe(dsn)}: {text}{_advice(error)}") from None
+        raise _kind(error)(f"export from {describe(dsn)}: {text}{_advice(error)}") from None
+
+
+def _kind(error: psycopg2.Error) -> type[ConfigError | ExportError | SourceError]:
+    """A DSN that cannot be read is to be mended, what the database refuses stays refused; the rest may be over soon."""
+    code = getattr(error, "pgcode", None)
+    if code is None and isinstance(error, psycopg2.ProgrammingError):
+        return ConfigError
+    return ExportError if str(code).startswith("42") else SourceError  # class 42: no such table, no right to read it
 
 
 def _advice(error: psycopg2.Error) -> str:

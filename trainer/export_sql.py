@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.errors import SourceError
+from shared.errors import ExportError
 from shared.frame import ALIASES, COLUMNS, REQUIRED
 
 
@@ -15,12 +15,12 @@ def find_columns(cursor: Any, table: str, configured: dict[str, str]) -> dict[st
     """Column of each field by name, alias or setting; None where an optional one is missing.
 
     Raises:
-        SourceError: there is no such table for this user, or a required column is missing.
+        ExportError: there is no such table for this user, or a required column is missing.
     """
     cursor.execute("SELECT to_regclass(%s)::text", (quoted_table(table),))
     if cursor.fetchone()[0] is None:
         cursor.execute("SELECT current_database()")
-        raise SourceError(
+        raise ExportError(
             f"export: there is no table {table} in database {cursor.fetchone()[0]}; name the right one (schema.table), or "
             "make a view log_entries over yours"
         )
@@ -37,7 +37,7 @@ def find_columns(cursor: Any, table: str, configured: dict[str, str]) -> dict[st
         wanted = [configured[field]] if field in configured else usual
         found[field] = next((lower[name.lower()] for name in wanted if name.lower() in lower), None)
         if found[field] is None and (field in REQUIRED or field in configured):
-            raise SourceError(
+            raise ExportError(
                 f"export: table {table} has no column for {field} (looked for {', '.join(wanted)}; there are "
                 f"{', '.join(there) or 'none'}); make a view with that column"
             )

@@ -115,7 +115,7 @@ def test_nothing_is_ever_written_to_the_database(dsn: str, tmp_path: Path) -> No
 def test_what_was_there_stays_when_the_export_fails(dsn: str, tmp_path: Path) -> None:
     out = tmp_path / "x.csv"
     out.write_text("before")
-    with pytest.raises(SourceError, match="there is no table nothing in database"):
+    with pytest.raises(ExportError, match="there is no table nothing in database"):
         export(dsn, out, table="nothing")
     with pytest.raises(ConfigError, match="the range is empty"):
         export(dsn, out, start=5, end=5)
@@ -129,28 +129,30 @@ def test_what_was_there_stays_when_the_export_fails(dsn: str, tmp_path: Path) ->
 def test_a_table_without_a_message_says_what_is_missing(postgres: PostgresServer, tmp_path: Path) -> None:
     dsn = postgres.create_database()
     run(dsn, "CREATE TABLE log_entries (id int, timestamp timestamptz, program text)")
-    with pytest.raises(SourceError, match=r"no column for message .*there are id, timestamp, program"):
+    with pytest.raises(ExportError, match=r"no column for message .*there are id, timestamp, program"):
         export(dsn, tmp_path / "x.csv")
 
 
 def test_a_user_without_permission_is_told_what_to_grant(dsn: str, tmp_path: Path) -> None:
     run(dsn, "DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN PASSWORD 'hush hush'")
     poor = dsn.replace("postgres@", "reader:hush%20hush@")
-    with pytest.raises(SourceError, match=r"permission denied.*grant this user SELECT"):
+    with pytest.raises(ExportError, match=r"permission denied.*grant this user SELECT"):
         export(poor, tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize(
-    "dsn",
+    ("dsn", "kind"),
     [
-        "postgresql://u:hush%40me@127.0.0.1:1/db",
-        "host=127.0.0.1 port=1 password=hush@me dbname=db",
-        "postgresql://u:hush%40me@127.0.0.1:notaport/db",
-        "nonsense password=hush@me",
+        ("postgresql://u:hush%40me@127.0.0.1:1/db", SourceError),
+        ("host=127.0.0.1 port=1 password=hush@me dbname=db", SourceError),
+        ("postgresql://u:hush%40me@127.0.0.1:notaport/db", SourceError),
+        ("nonsense password=hush@me", ConfigError),
     ],
 )
-def test_a_server_that_is_not_there_is_named_without_the_password(dsn: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError) as caught:
+def test_a_server_that_is_not_there_is_named_without_the_password(
+    dsn: str, kind: type[Exception], tmp_path: Path
+) -> None:
+    with pytest.raises(kind) as caught:
         export(dsn, tmp_path / "x.csv")
     assert "hush" not in str(caught.value)
     assert "export from postgresql" in str(caught.value)

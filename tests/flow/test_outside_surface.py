@@ -149,6 +149,7 @@ ENDS = [
     (f"pipit-trainer evaluate latest --export {LIVE}", 2, "no version 'latest'"),
     ("pipit-trainer export --output-file x.csv", 2, "no database is named; give --dsn"),
     (f"pipit-trainer export --output-file x.csv --dsn postgresql://me@{NOWHERE}/x", 3, "Connection refused"),
+    ("pipit-trainer export --output-file x.csv --dsn mysql://me@x/y", 2, "the DSN is postgresql://user@host"),
     ("pipit-trainer ship latest", 2, "give either --to or --fleet"),
     ("pipit-trainer ship latest --to attic", 2, "no version 'latest'"),
     ("pipit-trainer rollback --to attic", 2, "target attic: not known"),
