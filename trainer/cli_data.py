@@ -21,6 +21,7 @@ from shared.errors import ConfigError, ExportError
 from shared.frame import BadRow, open_export, parse_time
 from shared.values import Row, iso
 from trainer.config import Settings
+from trainer.doubts import doubts
 from trainer.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ def find_agent(settings: Settings, name: str) -> AgentSpec:
     folders = [BUILTIN] if settings.agents_dir is None else [BUILTIN, settings.agents_dir]
     agents = load_agents(folders)
     if name not in agents:
-        raise ConfigError(f"--agent {name!r}: no such agent; there are {', '.join(sorted(agents))}")
+        own = "your own lie in the folder that TRAINING_AGENTS_DIR names"
+        raise ConfigError(f"--agent {name!r}: no such agent; there are {', '.join(sorted(agents))} ({own})")
+    for doubt in doubts(agents[name]):
+        logger.warning("agent file of %s: %s", name, doubt)
     return agents[name]
 
 

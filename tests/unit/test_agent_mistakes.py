@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.agent import parse_agent
-from shared.errors import ConfigError
+from shared.agent import AgentSpec, builtin_agents, parse_agent
+from shared.errors import ConfigError, TrainingError
+from shared.reference import NOTHING_KNOWN
+from trainer.doubts import doubts
+from trainer.table import tabulate
 
 FILE = Path(__file__).parents[2] / "examples/agents/dhcp.yaml"
 GOOD = parse_agent(FILE.read_bytes(), "dhcp.yaml")
@@ -105,3 +108,33 @@ def test_an_agent_has_one_habit_that_training_learns() -> None:
     first = {"name": "first", "title": "x", "description": "x", "formula": "excess(discover, by=mac)"}
     features = [*numbered(DATA)["features"], first, {**first, "name": "second", "formula": "excess(ack, by=name)"}]
     assert "feature second: an agent has one excess" in faults(features=features)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (with_formula("unique(by=mcc)"), "feature mine: no pattern fills the field 'mcc'; there are iface, ip, "),
+        (with_formula("count(nak, raeson__not=[x])"), "no pattern fills the field 'raeson'"),
+        (with_formula("last(ack, field=level)"), "no pattern fills the field 'level'"),
+        ({"silence": {**numbered(DATA)["silence"], "key": "device"}}, "silence.key: no pattern fills the field 'device'"),
+        ({"roles": [{"name": "server", "title": "x", "programs": ["dnsmasq"]}]}, "'dnsmasq' is not among the agent's"),
+        ({"events": [*numbered(DATA)["events"], {"name": "a", "description": "x", "patterns": ["odd"]}]}, "begin it with ^"),
+    ],
+)  # fmt: skip
+def test_what_a_writer_hardly_means_is_doubted_and_not_refused(changes: dict[str, Any], told: str) -> None:
+    data = yaml.safe_dump({**copy.deepcopy(numbered(DATA)), **changes})
+    assert [doubt for doubt in doubts(parse_agent(data.encode(), "x")) if told in doubt]
+
+
+@pytest.mark.parametrize("spec", [*builtin_agents().values(), GOOD], ids=lambda spec: spec.name)
+def test_there_is_nothing_to_doubt_about_the_agents_that_come_along(spec: AgentSpec) -> None:
+    assert doubts(spec) == []
+
+
+def test_an_agent_that_scores_nothing_is_doubted_and_cannot_be_trained() -> None:
+    features = [{key: value for key, value in one.items() if key != "scored"} for one in numbered(DATA)["features"]]
+    spec = parse_agent(yaml.safe_dump({**numbered(DATA), "features": features, "explains": {}}).encode(), "x")
+    assert any("none is scored for the role server" in doubt for doubt in doubts(spec))
+    rows = [(n, n * 60.0, "gw", "dnsmasq-dhcp", "", 6, "DHCPOFFER(eth0) 192.0.2.7 00:00:5e:00:53:07") for n in range(9)]
+    with pytest.raises(TrainingError, match="give one `scored"):
+        tabulate(rows, spec, NOTHING_KNOWN)
