@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.model import Model
-from trainer.evaluate import Evaluation, evaluate, evaluate_injected
+from trainer.evaluate import evaluate, evaluate_injected
+from trainer.evaluation import Evaluation
 from trainer.gate import METRICS, Gate, check_gate
 from trainer.guard import guard
 from trainer.holdout import Material

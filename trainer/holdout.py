@@ -17,8 +17,11 @@ from shared.agent import AgentSpec
 from shared.model import Model, load_model
 from shared.scoring import dump_forests
 from shared.values import Row
-from trainer.evaluate import Against, Evaluation, Watched, evaluate_injected, measure, span_weeks
+from trainer.evaluate import evaluate_injected
+from trainer.evaluation import Evaluation
+from trainer.figures import measure
 from trainer.inject import Clean
+from trainer.judged import Against
 from trainer.labels import Episode
 from trainer.learn import Learner
 from trainer.model_config import TrainConfig
@@ -26,6 +29,7 @@ from trainer.modelling import Fitted, calibrate_and_fit
 from trainer.normal import reference_json, silence_limits
 from trainer.seen import Watcher
 from trainer.table import RoleTable, Tables
+from trainer.watched import Watched, span_weeks
 
 LEAST_TRAINING = 50  # windows of a role
 LEAST_HELD_BACK = 20  # windows; in fewer there is no place for a fault

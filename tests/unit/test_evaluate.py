@@ -11,7 +11,8 @@ import pytest
 from tests import measured
 from trainer.advice import advice
 from trainer.assess import assess
-from trainer.evaluate import LABELS, Evaluation, evaluate
+from trainer.evaluate import evaluate
+from trainer.evaluation import LABELS, Evaluation
 from trainer.events_found import false_incidents, incidents
 from trainer.holdout import held_back_from
 from trainer.labels import Episode

@@ -1,0 +1,47 @@
+"""Rows that are watched while they stream by: how many, of how many hosts, over what time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from shared.values import Row
+from trainer.events_found import WEEK_S
+
+Progress = Callable[[float], None]  # share done
+Cancelled = Callable[[], None]  # raises to stop
+
+CHECK_EVERY = 20_000  # rows between two looks at progress and cancellation
+
+
+def no_check() -> None:
+    """Nobody cancels."""
+
+
+def no_progress(_share: float) -> None:
+    """Nobody watches."""
+
+
+class Watched:
+    """Counts rows, hosts and time while they stream by, tells progress and asks whether to go on."""
+
+    def __init__(self, progress: Progress, check: Cancelled, expected: int = 0) -> None:
+        self.count, self.first, self.last = 0, 0.0, 0.0
+        self.hosts: set[str] = set()
+        self._progress, self._check, self._expected = progress, check, expected
+
+    def rows(self, rows: Iterable[Row]) -> Iterable[Row]:
+        for row in rows:
+            if self.count == 0:
+                self.first = self.last = row[1]
+            self.count += 1
+            self.last = max(self.last, row[1])
+            self.hosts.add(row[2])
+            if self.count % CHECK_EVERY == 0:
+                self._check()
+                self._progress(min(0.99, self.count / self._expected) if self._expected else 0.0)
+            yield row
+
+
+def span_weeks(watched: Watched) -> float:
+    """Host-weeks of a log: every host counts for the whole time."""
+    return len(watched.hosts) * (watched.last - watched.first) / WEEK_S
