@@ -59,18 +59,6 @@ class Live:
         """Remove the status of models that no longer serve."""
         return self._send([("DEL", status_key(model_id)) for model_id in model_ids])
 
-    def ping(self) -> None:
-        """Ask Redis for a sign of life, whatever the breaker says.
-
-        Raises:
-            RedisError: it gave none.
-        """
-        connection = Connection(self._url)
-        try:
-            connection.send([("PING",)])
-        finally:
-            connection.close()
-
     def _send(self, commands: list[Command]) -> bool:
         if not self._url or not commands or not self._breaker.ready():
             return False
