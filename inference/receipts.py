@@ -15,7 +15,7 @@ from shared.values import iso
 
 
 def write_receipt(folder: Path, row: TransferRow, machine: str) -> None:
-    """Replace the agent's receipt and this version's, atomically, without following any link.
+    """Replace the agent's receipt (what serves) and this version's, atomically, without following any link.
 
     Raises:
         OSError: the folder is not there, not a folder, or cannot be written.
@@ -35,7 +35,8 @@ def write_receipt(folder: Path, row: TransferRow, machine: str) -> None:
             "previous": row.previous,
         }
     )
-    replace_files(folder, layout.receipt_names(row.agent, row.version), data)
+    names = layout.receipt_names(row.agent, row.version)
+    replace_files(folder, names[1:] if row.state == layout.CHALLENGER else names, data)
 
 
 def replace_files(folder: Path, names: Iterable[str], data: bytes) -> None:

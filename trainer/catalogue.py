@@ -98,7 +98,7 @@ def gate_of(metadata: Mapping[str, Any], kept: Mapping[str, Sequence[Any]]) -> M
 
 
 def held(models: Path, state_dir: Path) -> set[str]:
-    """Ids of versions that must stay: active here; serving, perhaps serving, or the former one at a target."""
+    """Ids of versions that must stay: active here; serving, perhaps serving, judged beside, or the former at a target."""
     ids = {layout.model_id(a, v) for a in layout.agents_in(models) if (v := layout.active_version(models, a))}
     served: dict[tuple[str, str], set[str]] = {}
     for transfer in history.transfers(state_dir, limit=100_000):  # newest first
@@ -109,7 +109,8 @@ def held(models: Path, state_dir: Path) -> set[str]:
             ids.add(layout.model_id(transfer.agent, transfer.version))
         if transfer.state in SERVES:
             there.add(transfer.version)
-    return ids
+    beside = history.challengers(state_dir).values()
+    return ids | {layout.model_id(one.agent, one.version) for one in beside if one.state == layout.CHALLENGER}
 
 
 def deployments(transfers: Sequence[Transfer]) -> list[dict[str, Any]]:

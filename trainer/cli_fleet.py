@@ -11,9 +11,9 @@ import click
 
 from shared import layout
 from shared.errors import PipitError, ShipError
-from trainer import fleet
-from trainer.deliver import Sender, behind, deliver, failure, forget_offline, roll_back
-from trainer.fleet import Result, RollOut
+from trainer import fleet, history
+from trainer.deliver import Sender, behind, deliver, forget_offline, roll_back
+from trainer.fleet import RollOut
 from trainer.fleet_view import SENDING, FleetView
 from trainer.ship import LOADED, Shipped, Wait, load_signed
 from trainer.targets import Target
@@ -29,6 +29,7 @@ class Manner:
     undo: bool = False
     force: bool = False
     as_json: bool = False
+    what: str = history.SHIP
 
 
 def ship_fleet(sender: Sender, members: Sequence[Target], agent: str, version: str, manner: Manner) -> None:
@@ -43,14 +44,16 @@ def ship_fleet(sender: Sender, members: Sequence[Target], agent: str, version: s
             wait = replace(manner.wait, heard=partial(view.say, target.name))
             progress = partial(view.sent, target.name)
             try:
-                return deliver(sender, target, agent, version, wait=wait, force=manner.force, progress=progress)
+                return deliver(
+                    sender, target, agent, version, wait=wait, force=manner.force, what=manner.what, progress=progress
+                )
             except PipitError as error:
                 view.explain(target.name, str(error))
                 raise
 
         done = fleet.roll_out(members, send, send, canaries=manner.canaries, batch=manner.batch, watch=view.say)
         if done.failed:
-            forget_offline(sender, done.named(fleet.OFFLINE), agent, version)
+            forget_offline(sender, done.named(fleet.OFFLINE), agent, version, manner.what)
         undone = _undo(sender, members, done, agent, manner, view) if done.failed and manner.undo else []
     if manner.as_json:
         click.echo(json.dumps({"version": version, "results": [asdict(r) for r in done.results], "undone": undone}))
@@ -63,22 +66,20 @@ def catch_up(sender: Sender, members: Sequence[Target], manner: Manner) -> None:
     Raises:
         ShipError: as `ship_fleet`.
     """
-    results = []
-    for target, agent, version in behind(sender, list(members)):
-        try:
-            state = deliver(sender, target, agent, version, wait=manner.wait, force=manner.force).state
-            results.append(Result(target.name, state))
-        except PipitError as error:
-            code, reason = failure(error)
-            state = fleet.OFFLINE if code == "offline" else fleet.FAILED
-            results.append(Result(target.name, state, code, reason))
-        if not manner.as_json:
-            click.echo(f"{target.name}: {layout.model_id(agent, version)} {results[-1].state}")
+
+    def send(target: Target, agent: str, version: str) -> Shipped:
+        return deliver(sender, target, agent, version, wait=manner.wait, force=manner.force)
+
+    lacking = behind(sender, list(members))
+    done = fleet.catch_up(lacking, send)
     if manner.as_json:
-        click.echo(json.dumps([asdict(result) for result in results]))
-    elif not results:
-        click.echo("nobody is behind")
-    _raise_for(RollOut(tuple(results)))
+        click.echo(json.dumps([asdict(result) for result in done.results]))
+    else:
+        for result, (target, agent, version) in zip(done.results, lacking, strict=True):
+            click.echo(f"{target.name}: {layout.model_id(agent, version)} {result.state}")
+        if not lacking:
+            click.echo("nobody is behind")
+    _raise_for(done)
 
 
 def _view(sender: Sender, names: list[str], agent: str, version: str, manner: Manner) -> FleetView:

@@ -14,7 +14,7 @@ from shared.clean import clean
 from shared.errors import ConfigError
 from trainer import history, marks
 from trainer import targets as known
-from trainer.deliver import Sender, check
+from trainer.deliver import Sender, check, forget_target
 from trainer.keys import ensure_key
 
 PATH = click.Path(path_type=Path)
@@ -76,7 +76,7 @@ def targets_list(settings: Any, as_json: bool) -> None:
 @click.pass_obj
 def targets_remove(settings: Any, name: str) -> None:
     """Forget a target."""
-    known.remove_target(state_of(settings), name)
+    forget_target(state_of(settings), name, time.time())
     click.echo(f"target {name} removed")
 
 

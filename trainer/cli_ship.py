@@ -15,6 +15,7 @@ import click
 from shared import layout
 from shared.clean import clean
 from trainer import cli_fleet as fleet
+from trainer import history
 from trainer import targets as known
 from trainer.cli_fleet import Manner
 from trainer.cli_registry import PATH, sender_of
@@ -62,6 +63,7 @@ def _way(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--batch", default=5, show_default=True, help="Targets at a time after that.")
 @click.option("--undo", is_flag=True, help="After a failure roll those back that have it already.")
 @click.option("--catch-up", is_flag=True, help="Ship again to targets that were offline last time.")
+@click.option("--challenger", is_flag=True, help="Have it judged beside what serves there; it alerts nobody.")
 @click.option("--force", is_flag=True, help="Ship although the quality gate was missed; recorded.")
 @_way
 @click.pass_obj
@@ -74,6 +76,7 @@ def ship(
     batch: int,
     undo: bool,
     catch_up: bool,
+    challenger: bool,
     force: bool,
     agent: str | None,
     identity: Path | None,
@@ -85,9 +88,14 @@ def ship(
     """Ship VERSION (a version, `latest`, `active` or `wifi_<version>`) to a target or a fleet."""
     if (target is None) == (group is None):
         raise click.UsageError("give either --to or --fleet")
+    if challenger and (catch_up or undo):
+        raise click.UsageError("--challenger goes with neither --catch-up nor --undo: nothing that serves is changed")
+    what = history.CHALLENGE if challenger else history.SHIP
     sender = sender_of(settings)
     waiting = _waiting(wait, timeout) if wait else None
-    manner = Manner(_waiting(wait or GOOD, timeout), canaries, batch, undo, force, as_json)
+    manner = Manner(
+        _waiting(wait or (LOADED if challenger else GOOD), timeout), canaries, batch, undo, force, as_json, what
+    )
     if catch_up:
         members = (
             [known.find_target(sender.state_dir, target)] if target else known.fleet(sender.state_dir, group or "")
@@ -102,7 +110,7 @@ def ship(
         return
     found = known.find_target(sender.state_dir, target or "", identity, known_hosts)
     with _progress(f"{layout.model_id(agent, version)} → {found.name}", as_json) as progress:
-        shipped = deliver(sender, found, agent, version, wait=waiting, force=force, progress=progress)
+        shipped = deliver(sender, found, agent, version, wait=waiting, force=force, what=what, progress=progress)
     _say(shipped, as_json)
 
 

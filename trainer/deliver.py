@@ -11,12 +11,12 @@ from typing import Any
 
 from shared import layout
 from shared.errors import ConfigError, PipitError, ShipError
-from trainer import catalogue, history, registry, targets
+from trainer import catalogue, history, marks, registry, targets
 from trainer.history import Transfer
 from trainer.keys import SigningKey
 from trainer.receipts import read_agent_receipt
 from trainer.remote import Progress, Remote, no_progress
-from trainer.ship import Shipped, SignedBundle, Wait, load_signed, raise_if_refused, ship_to
+from trainer.ship import GOOD, LOADED, Shipped, SignedBundle, Wait, load_signed, raise_if_refused, ship_to
 from trainer.targets import Target
 
 
@@ -64,10 +64,11 @@ def deliver(
     *,
     wait: Wait | None = None,
     force: bool = False,
-    what: str = "ship",
+    what: str = history.SHIP,
     progress: Progress = no_progress,
 ) -> Shipped:
-    """Ship one version to one target and write down what came of it.
+    """Ship one version to one target and write down what came of it. `what`: ship, rollback, or challenge, which has it
+    judged beside the version that serves.
 
     Raises:
         ShipError: with the receipt's code when the Pi says no; `unknown` when nobody can know.
@@ -78,7 +79,8 @@ def deliver(
     began = sender.now()
     state, code, reason = "failed", "", forced
     try:
-        shipped = ship_to(signed, target, wait, progress, connect=sender.connect)
+        link = layout.CHALLENGER if what == history.CHALLENGE else layout.ACTIVE
+        shipped = ship_to(signed, target, wait, progress, connect=sender.connect, link=link)
         state = shipped.state
         if shipped.receipt:
             code, reason = shipped.receipt.code, shipped.receipt.reason or forced
@@ -131,7 +133,9 @@ def roll_back(
     manifest = registry.sign_anew(
         sender.models, agent, version, key=sender.key, state_dir=sender.state_dir, now=sender.now
     )
-    return deliver(sender, target, agent, manifest.version, wait=wait, force=True, what="rollback", progress=progress)
+    return deliver(
+        sender, target, agent, manifest.version, wait=wait, force=True, what=history.ROLLBACK, progress=progress
+    )
 
 
 def behind(sender: Sender, members: list[Target]) -> list[tuple[Target, str, str]]:
@@ -145,13 +149,31 @@ def behind(sender: Sender, members: list[Target]) -> list[tuple[Target, str, str
     ]
 
 
-def forget_offline(sender: Sender, names: Iterable[str], agent: str, version: str) -> None:
-    """Whoever was offline in a roll-out that was stopped must not be caught up with that version later."""
-    for name in names:
-        stopped = Transfer(
-            sender.now(), "ship", name, agent, version, 0, 0, 0.0, "skipped", "fleet", "roll-out stopped"
-        )
-        history.record(sender.state_dir, stopped)
+def forget_offline(sender: Sender, names: Iterable[str], agent: str, version: str, what: str = history.SHIP) -> None:
+    """Whoever was offline in a roll-out that was stopped must not be caught up with that version later.
+
+    A challenger is not caught up with anyhow.
+    """
+    for name in names if what == history.SHIP else ():
+        _skip(sender.state_dir, sender.now(), name, agent, version, "roll-out stopped")
+
+
+def forget_target(state_dir: Path, name: str, now: float) -> None:
+    """Take a target off the list; what it lacked and what was said there are nobody's business any more.
+
+    Raises:
+        ConfigError: it is not known.
+    """
+    targets.remove_target(state_dir, name)
+    marks.forget(state_dir, name)
+    for (target, agent), transfer in history.latest(state_dir).items():
+        if target == name and transfer.state == "unknown":
+            _skip(state_dir, now, name, agent, transfer.version, "no longer in the list")
+
+
+def _skip(state_dir: Path, now: float, name: str, agent: str, version: str, why: str) -> None:
+    skipped = Transfer(now, history.SHIP, name, agent, version, 0, 0, 0.0, "skipped", "fleet", why)
+    history.record(state_dir, skipped)
 
 
 def check(sender: Sender, target: Target) -> dict[str, Any]:
@@ -191,6 +213,11 @@ def _former(sender: Sender, target: Target, agent: str | None) -> tuple[str, str
             f"rollback: {target.name} has {'several agents' if found else 'no receipt'}; name the version"
         )
     receipt = found[0]
+    if receipt.state not in (LOADED, GOOD):
+        raise ConfigError(
+            f"rollback: the last word of {target.name} is about {receipt.version} ({receipt.state}), which does not serve "
+            "there; name the version to go back to"
+        )
     former = receipt.previous
     if former is None:
         raise ShipError(f"rollback: {target.name} has no former version of {receipt.agent}; name one", "no_previous")

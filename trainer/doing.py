@@ -20,7 +20,17 @@ from trainer.job import Teller
 from trainer.keys import ensure_key
 from trainer.labels import parse_labels
 from trainer.model_config import load_model_config
-from trainer.orders import CheckOrder, EvaluateOrder, FetchOrder, Order, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
+from trainer.orders import (
+    CatchUpOrder,
+    CheckOrder,
+    EvaluateOrder,
+    FetchOrder,
+    Order,
+    RollbackOrder,
+    ShipOrder,
+    TrainOrder,
+    TuneOrder,
+)
 from trainer.registry import publish
 
 logger = logging.getLogger("trainer.job")
@@ -54,6 +64,10 @@ def do(order: Order, settings: Settings, tell: Teller, by: str) -> Mapping[str, 
             from trainer.doing_ship import ship
 
             return ship(order, settings, tell, by)
+        case CatchUpOrder():
+            from trainer.doing_ship import catch_up
+
+            return catch_up(order, settings, tell, by)
         case RollbackOrder():
             from trainer.doing_ship import roll_back
 

@@ -11,17 +11,20 @@ from typing import Any
 
 from shared import layout
 from shared.errors import ShipError
-from trainer import deliver, fleet
+from trainer import deliver, fleet, history
 from trainer import targets as known
 from trainer.config import Settings
 from trainer.deliver import Sender
+from trainer.fleet import RollOut
 from trainer.job import Teller
+from trainer.jobs import JobStore
 from trainer.keys import ensure_key
-from trainer.orders import RollbackOrder, ShipOrder
-from trainer.ship import Wait
+from trainer.orders import CatchUpOrder, RollbackOrder, ShipOrder
+from trainer.ship import Shipped, Wait
 from trainer.targets import Target
 
 logger = logging.getLogger("trainer.job")
+HELD_S = 0.5  # between two looks whether a paused roll-out may go on
 
 
 def sender_of(settings: Settings) -> Sender:
@@ -37,16 +40,39 @@ def ship(order: ShipOrder, settings: Settings, tell: Teller, by: str) -> Mapping
     """
     sender, wait = sender_of(settings), Wait(order.wait, order.timeout_s)
     layout.resolve(settings.models_dir, order.version, order.agent)
-    if order.force:
-        logger.warning("shipping past the gate if it was missed by=%s reason=%s", by, order.reason or "none given")
+    _note_force(order, by)
     if order.target is not None:
         tell.plan((order.target,))
         tell.step(order.target, 0.0, "shipping")
         target = known.find_target(settings.state_dir, order.target)
-        sent = deliver.deliver(sender, target, order.agent, order.version, wait=wait, force=order.force)
+        sent = _send(sender, order, target, wait)
         tell.step(order.target, 1.0, sent.state)
         return {"version": order.version, "results": [{"target": target.name, "state": sent.state}]}
     return _in_waves(order, settings, sender, wait, tell)
+
+
+def catch_up(order: CatchUpOrder, settings: Settings, tell: Teller, by: str) -> Mapping[str, Any]:
+    """Ship again to those that could not be reached, what they lacked then; nobody's failure stops the others.
+
+    Raises:
+        ShipError: a target refused, or none can be reached.
+    """
+    sender, state_dir = sender_of(settings), settings.state_dir
+    members = (
+        [known.find_target(state_dir, order.target)] if order.target else known.fleet(state_dir, order.group or "all")
+    )
+    lacking = deliver.behind(sender, members)
+    _note_force(order, by)
+    board = Board(tell, list(dict.fromkeys(target.name for target, _, _ in lacking)))
+
+    def send(target: Target, agent: str, version: str) -> Shipped:
+        wait = Wait(order.wait, order.timeout_s, heard=partial(board.hear, target.name))
+        return deliver.deliver(sender, target, agent, version, wait=wait, force=order.force)
+
+    done = fleet.catch_up(lacking, send, board.say)
+    if done.failed:
+        raise ShipError(f"catch up: {_failures(done)}; the others are done", "fleet")
+    return _ended("catch up", done)
 
 
 def roll_back(order: RollbackOrder, settings: Settings, tell: Teller) -> Mapping[str, Any]:
@@ -62,24 +88,71 @@ def roll_back(order: RollbackOrder, settings: Settings, tell: Teller) -> Mapping
 
 def _in_waves(order: ShipOrder, settings: Settings, sender: Sender, wait: Wait, tell: Teller) -> Mapping[str, Any]:
     members = known.fleet(settings.state_dir, order.group or "all")
-    board = Board(tell, [target.name for target in members])
+    board, gate = Board(tell, [target.name for target in members]), Gate(JobStore(settings.state_dir), tell.number)
 
-    def send(target: Target) -> Any:
-        heard = replace(wait, heard=partial(board.hear, target.name))
-        return deliver.deliver(sender, target, order.agent, order.version, wait=heard, force=order.force)
+    what = history.CHALLENGE if order.challenger else history.SHIP
 
-    done = fleet.roll_out(members, send, send, canaries=order.canaries, batch=order.batch, watch=board.say)
-    results = [asdict(result) for result in done.results]
-    logger.info("roll-out done version=%s results=%s", order.version, {r["target"]: r["state"] for r in results})
+    def send(target: Target) -> Shipped:
+        return _send(sender, order, target, replace(wait, heard=partial(board.hear, target.name)))
+
+    try:
+        done = fleet.roll_out(
+            members, send, send, canaries=order.canaries, batch=order.batch, watch=board.say, hold=gate.wait
+        )
+    except SystemExit:  # somebody stopped it
+        deliver.forget_offline(sender, board.offline, order.agent, order.version, what)
+        raise
+    logger.info("roll-out done version=%s results=%s", order.version, {r.target: r.state for r in done.results})
     if done.failed:
-        deliver.forget_offline(sender, done.named(fleet.OFFLINE), order.agent, order.version)
-        bad = "; ".join(f"{r.target}: {r.reason}" for r in done.results if r.state == fleet.FAILED)
+        deliver.forget_offline(sender, done.named(fleet.OFFLINE), order.agent, order.version, what)
         skipped = ", ".join(done.named(fleet.SKIPPED)) or "nobody"
-        raise ShipError(f"fleet: stopped after a failure ({bad}); not asked any more: {skipped}", "fleet")
+        raise ShipError(f"fleet: stopped after a failure ({_failures(done)}); not asked any more: {skipped}", "fleet")
+    return {"version": order.version, **_ended("fleet", done)}
+
+
+def _send(sender: Sender, order: ShipOrder, target: Target, wait: Wait) -> Shipped:
+    what = history.CHALLENGE if order.challenger else history.SHIP
+    return deliver.deliver(sender, target, order.agent, order.version, wait=wait, force=order.force, what=what)
+
+
+def _note_force(order: ShipOrder | CatchUpOrder, by: str) -> None:
+    if order.force:
+        logger.warning("shipping past the gate if it was missed by=%s reason=%s", by, order.reason or "none given")
+
+
+def _failures(done: RollOut) -> str:
+    return "; ".join(f"{r.target}: {r.reason}" for r in done.results if r.state == fleet.FAILED)
+
+
+def _ended(step: str, done: RollOut) -> dict[str, Any]:
+    """Results and who was offline.
+
+    Raises:
+        ShipError: everybody was.
+    """
     offline = done.named(fleet.OFFLINE)
-    if len(offline) == len(results):
-        raise ShipError(f"fleet: nobody could be reached ({', '.join(offline)}); nothing was changed", "offline", True)
-    return {"version": order.version, "results": results, "offline": offline}
+    if offline and len(offline) == len(done.results):
+        raise ShipError(f"{step}: nobody could be reached ({', '.join(offline)}); nothing was changed", "offline", True)
+    return {"results": [asdict(result) for result in done.results], "offline": offline}
+
+
+class Gate:
+    """Holds a roll-out back before its next wave for as long as somebody paused its job."""
+
+    def __init__(self, store: JobStore, number: int) -> None:
+        self._store, self._number = store, number
+        self._never = threading.Event()
+
+    def wait(self) -> None:
+        """Return when the next wave may begin."""
+        held = False
+        while (job := self._store.find(str(self._number))) is not None and job.paused:
+            if not held:
+                logger.info("paused: no further wave begins until somebody says so")
+            held = True
+            self._never.wait(HELD_S)
+        if held:
+            logger.info("the roll-out goes on")
 
 
 class Board:
@@ -88,6 +161,7 @@ class Board:
     def __init__(self, tell: Teller, names: list[str]) -> None:
         self._tell, self._names = tell, names
         self._done: set[str] = set()
+        self.offline: list[str] = []
         self._lock = threading.Lock()
         tell.plan(names)
 
@@ -96,6 +170,7 @@ class Board:
         with self._lock:
             if state != "shipping":
                 self._done.add(name)
+                self.offline += [name] if state == fleet.OFFLINE else []
                 logger.info("%s: %s", name, state)
             self._note(name, state)
 

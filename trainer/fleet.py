@@ -56,22 +56,41 @@ def roll_out(
     canaries: int = 1,
     batch: int = 5,
     watch: Watch = lambda _target, _state: None,
+    hold: Callable[[], None] = lambda: None,
 ) -> RollOut:
     """Ship to the first `canaries` that can be reached, one by one; then to the rest, `batch` at a time.
 
-    The first batch with a failure is the last: the others are skipped.
+    The first batch with a failure is the last: the others are skipped. `hold` is called before each wave, and returns
+    when it may begin.
     """
     results: list[Result] = []
     rest = list(members)
     while rest and sum(result.ok for result in results) < canaries and not _any_failed(results):
+        hold()
         results.append(_one(rest.pop(0), ship_canary, watch))
-    with ThreadPoolExecutor(max_workers=max(1, min(batch, _PARALLEL))) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, min(batch, _PARALLEL)))
+    try:
         while rest and not _any_failed(results):
+            hold()
             wave, rest = rest[:batch], rest[batch:]
             results += pool.map(lambda target: _one(target, ship_rest, watch), wave)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever stops the roll-out does not wait for its receipts
     for target in rest:
         watch(target.name, SKIPPED)
     return RollOut((*results, *(Result(target.name, SKIPPED) for target in rest)))
+
+
+def catch_up(
+    behind: Sequence[tuple[Target, str, str]],
+    ship_one: Callable[[Target, str, str], Shipped],
+    watch: Watch = lambda _target, _state: None,
+) -> RollOut:
+    """Ship again what (target, agent, version) lacks, one by one; nobody's failure stops the others."""
+    results = []
+    for target, agent, version in behind:
+        results.append(_one(target, lambda each, a=agent, v=version: ship_one(each, a, v), watch))  # type: ignore[misc]
+    return RollOut(tuple(results))
 
 
 def _one(target: Target, ship_one: ShipOne, watch: Watch) -> Result:

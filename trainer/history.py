@@ -12,6 +12,7 @@ from shared.errors import StoreError
 from shared.forms import Form, bring_forward
 
 FILE = "history.sqlite"
+SHIP, ROLLBACK, CHALLENGE = "ship", "rollback", "challenge"
 
 _FORM = Form(
     "history",
@@ -26,8 +27,8 @@ CREATE TABLE IF NOT EXISTS transfers (
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One attempt to bring a version to a target. `what`: ship or rollback; `state`: sent, loaded, good, refused,
-    returned, failed, skipped or unknown."""
+    """One attempt to bring a version to a target. `what`: ship, rollback or challenge (to be judged beside what
+    serves); `state`: sent, loaded, good, challenger, refused, returned, failed, skipped or unknown."""
 
     at: float
     what: str
@@ -73,9 +74,19 @@ def transfers(
 
 
 def latest(state_dir: Path) -> dict[tuple[str, str], Transfer]:
-    """What happened last, by target and agent."""
-    query = f"SELECT {_columns()} FROM transfers WHERE id IN (SELECT max(id) FROM transfers GROUP BY target, agent)"  # noqa: S608 (our own column names)
+    """What happened last of what is to serve, by target and agent."""
+    return _last(state_dir, f"what != '{CHALLENGE}'")
+
+
+def challengers(state_dir: Path) -> dict[tuple[str, str], Transfer]:
+    """What was last sent to be judged beside, by target and agent."""
+    return _last(state_dir, f"what = '{CHALLENGE}'")
+
+
+def _last(state_dir: Path, condition: str) -> dict[tuple[str, str], Transfer]:
+    newest = f"SELECT max(id) FROM transfers WHERE {condition} GROUP BY target, agent"  # noqa: S608 (our own words)
     with _open(state_dir) as db:
+        query = f"SELECT {_columns()} FROM transfers WHERE id IN ({newest})"  # noqa: S608 (our own column names)
         found = [Transfer(*row) for row in db.execute(query)]
     return {(transfer.target, transfer.agent): transfer for transfer in found}
 

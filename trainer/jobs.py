@@ -10,80 +10,51 @@ import contextlib
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from shared.errors import StoreError
-from shared.forms import Form, bring_forward
+from shared.forms import bring_forward
 from trainer import orders
+from trainer.job_record import (
+    CANCELLED,
+    COLUMNS,
+    COMPLETED,
+    FAILED,
+    FORM,
+    INTERRUPTED,
+    JSON,
+    OPEN,
+    QUEUED,
+    RUNNING,
+    Job,
+    job_of,
+)
 from trainer.orders import Order
+
+__all__ = [
+    "CANCELLED",
+    "COMPLETED",
+    "FAILED",
+    "INTERRUPTED",
+    "OPEN",
+    "QUEUED",
+    "RUNNING",
+    "Job",
+    "JobStore",
+    "QueueFullError",
+]
 
 FILE = "jobs.sqlite"
 LOGS = "jobs"
-QUEUED, RUNNING = "queued", "running"
-COMPLETED, FAILED, CANCELLED, INTERRUPTED = "completed", "failed", "cancelled", "interrupted"
-OPEN = (QUEUED, RUNNING)
 MAX_QUEUED = 20
 MAX_ATTEMPTS = 2  # a job that takes the machine down with it is not tried for ever
 CUT_SHORT = "the service was stopped while this job ran"
 
-_FORM = Form(
-    "jobs",
-    """
-CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, lane TEXT NOT NULL,
-    agent TEXT NOT NULL, subject TEXT NOT NULL, "order" TEXT NOT NULL, by TEXT NOT NULL, state TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, ended REAL, updated REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-    step TEXT NOT NULL DEFAULT '', share REAL NOT NULL DEFAULT 0, trail TEXT NOT NULL DEFAULT '[]',
-    steps TEXT NOT NULL DEFAULT '[]', memory_bytes INTEGER NOT NULL DEFAULT 0, stopping INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '', code TEXT NOT NULL DEFAULT '', result TEXT NOT NULL DEFAULT '{}');
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, lane, number);
-""",
-)
-_JSON = ("order", "trail", "steps", "result")
-
 
 class QueueFullError(StoreError):
     """As many jobs wait as may: try again when one is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One job as it stands. Times in seconds since the epoch; `share` of the whole that is done, 0 to 1.
-
-    `trail`: the steps begun so far as [name, when, what came of it]; `steps`: all of them by name, in order.
-    """
-
-    number: int
-    key: str
-    kind: str
-    lane: str
-    agent: str
-    subject: str
-    order: Mapping[str, Any]
-    by: str
-    state: str
-    created: float
-    started: float | None
-    ended: float | None
-    updated: float
-    attempts: int
-    step: str
-    share: float
-    trail: Sequence[Sequence[Any]]
-    steps: Sequence[str]
-    memory_bytes: int
-    stopping: bool
-    error: str
-    code: str
-    result: Mapping[str, Any]
-
-    @property
-    def is_open(self) -> bool:
-        """Does it wait or run?"""
-        return self.state in OPEN
 
 
 class JobStore:
@@ -159,6 +130,16 @@ class JobStore:
             asked = db.execute("UPDATE jobs SET stopping = 1 WHERE number = ? AND state = ?", (job.number, RUNNING))
             return self._one(db, job.number) if asked.rowcount else None
 
+    def pause(self, job: Job, paused: bool, now: float) -> Job | None:
+        """Let a roll-out begin no further wave, or go on. None: it comes in no waves, or is over."""
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            known = self._one(db, job.number)
+            if not known.may_pause:
+                return None
+            db.execute("UPDATE jobs SET paused = ?, updated = ? WHERE number = ?", (int(paused), now, job.number))
+            return self._one(db, job.number)
+
     def claim(self, lane: str, now: float) -> Job | None:
         """Take the next of a lane; the worker's alone."""
         with self._open() as db:
@@ -178,7 +159,7 @@ class JobStore:
     def tell(self, number: int, now: float, **said: Any) -> bool:
         """Note what a running job says of itself; True: somebody asked it to stop."""
         columns = ", ".join(f"{name} = ?" for name in said)
-        values = [json.dumps(value) if name in _JSON else value for name, value in said.items()]
+        values = [json.dumps(value) if name in JSON else value for name, value in said.items()]
         with self._open() as db:
             db.execute(f"UPDATE jobs SET {columns}, updated = ? WHERE number = ?", (*values, now, number))  # noqa: S608 (our own column names)
             row = db.execute("SELECT stopping FROM jobs WHERE number = ?", (number,)).fetchone()
@@ -233,13 +214,8 @@ class JobStore:
         return self._rows(db, "WHERE number = ?", (number,))[0]
 
     def _rows(self, db: sqlite3.Connection, clause: str, values: Sequence[Any]) -> list[Job]:
-        names = list(Job.__dataclass_fields__)
-        columns = ", ".join(f'"{name}"' for name in names)
-        found = []
-        for row in db.execute(f"SELECT {columns} FROM jobs {clause}", tuple(values)):  # noqa: S608 (our own column names)
-            told = dict(zip(names, row, strict=True))
-            found.append(Job(**{**told, **{n: json.loads(told[n]) for n in _JSON}, "stopping": bool(told["stopping"])}))
-        return found
+        query = f"SELECT {COLUMNS} FROM jobs {clause}"  # noqa: S608 (our own column names)
+        return [job_of(row) for row in db.execute(query, tuple(values))]
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -248,7 +224,7 @@ class JobStore:
             self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.closing(sqlite3.connect(path, timeout=10.0, isolation_level=None)) as db:
                 db.execute("PRAGMA synchronous = NORMAL")
-                bring_forward(db, _FORM)
+                bring_forward(db, FORM)
                 yield db
                 if db.in_transaction:
                     db.execute("COMMIT")

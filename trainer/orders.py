@@ -65,7 +65,10 @@ class EvaluateOrder:
 
 @dataclass(frozen=True)
 class ShipOrder:
-    """Bring a version to one target, or to a group of them in waves. `reason` says why a missed gate is passed."""
+    """Bring a version to one target, or to a group of them in waves. `reason` says why a missed gate is passed.
+
+    `challenger`: it is judged beside what serves there, and alerts nobody.
+    """
 
     agent: str
     version: str
@@ -77,7 +80,19 @@ class ShipOrder:
     batch: int = 5
     force: bool = False
     reason: str = ""
-    catch_up: bool = False
+    challenger: bool = False
+
+
+@dataclass(frozen=True)
+class CatchUpOrder:
+    """Ship again to those of a group, or to one target, that could not be reached: what they lacked then."""
+
+    target: str | None = None
+    group: str | None = None
+    wait: str = "loaded"
+    timeout_s: float = 180.0
+    force: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ class RollbackOrder:
     timeout_s: float = 180.0
 
 
-Order = CheckOrder | FetchOrder | TrainOrder | TuneOrder | EvaluateOrder | ShipOrder | RollbackOrder
+Order = CheckOrder | FetchOrder | TrainOrder | TuneOrder | EvaluateOrder | ShipOrder | CatchUpOrder | RollbackOrder
 ORDERS: Mapping[str, type[Any]] = {
     "check": CheckOrder,
     "fetch": FetchOrder,
@@ -98,6 +113,7 @@ ORDERS: Mapping[str, type[Any]] = {
     "tune": TuneOrder,
     "evaluate": EvaluateOrder,
     "ship": ShipOrder,
+    "catchup": CatchUpOrder,
     "rollback": RollbackOrder,
 }
 # Jobs of one lane wait for each other: a look at an export need not wait for an hour of training, nor a roll-out.
@@ -105,8 +121,9 @@ LANES: Mapping[str, tuple[str, ...]] = {
     "work": ("train", "tune", "evaluate"),
     "look": ("check",),
     "fetch": ("fetch",),
-    "ship": ("ship", "rollback"),
+    "ship": ("ship", "catchup", "rollback"),
 }
+BESIDE = ", beside what serves"
 # After a restart of the service these start again by themselves; whether a Pi is written to again is a person's choice.
 REPEATED = frozenset({"check", "fetch", "train", "tune", "evaluate"})
 
@@ -154,7 +171,9 @@ def exports_of(order: Order) -> tuple[str, ...]:
 def subject_of(order: Order) -> str:
     """What the job is about, in a few words: an export's name, or a version and where it goes."""
     if isinstance(order, ShipOrder):
-        return f"{order.version} to {order.target or order.group or 'all'}"
+        return f"{order.version} to {order.target or order.group or 'all'}{BESIDE if order.challenger else ''}"
+    if isinstance(order, CatchUpOrder):
+        return order.target or order.group or "all"
     if isinstance(order, RollbackOrder):
         return f"{order.target} to {order.version or 'the version before'}"
     if isinstance(order, EvaluateOrder):

@@ -18,10 +18,11 @@ from trainer import targets
 from trainer.receipts import LIMIT, Receipt, parse_receipt
 from trainer.remote import Progress, Remote, no_progress
 from trainer.signed import SignedBundle, load_signed
-from trainer.steps import check_space, lies_there, point_active, put_in_place, tidy, upload
+from trainer.steps import check_space, lies_there, point_link, put_in_place, tidy, upload
 from trainer.targets import Target
 
 __all__ = [
+    "BESIDE",
     "GOOD",
     "LOADED",
     "REFUSED",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 LOADED, GOOD, REFUSED, RETURNED = "loaded", "good", "refused", "returned"
+BESIDE = layout.CHALLENGER  # a receipt: it is judged beside the active version
 ATTEMPTS = 3
 _SLOWEST_POLL_S = 5.0
 
@@ -71,9 +73,15 @@ class Shipped:
 
 
 def ship(
-    signed: SignedBundle, remote: Remote, wait: Wait | None = None, progress: Progress = no_progress
+    signed: SignedBundle,
+    remote: Remote,
+    wait: Wait | None = None,
+    progress: Progress = no_progress,
+    link: str = layout.ACTIVE,
 ) -> Receipt | None:
     """Bring a bundle into an inbox, make it the one that is wanted, and read the Pi's receipt. May be repeated.
+
+    link: `active`, or `challenger` for a version that is judged beside the active one.
 
     Raises:
         ShipError: refused on the way; or `unknown` where nobody can know (connection, no receipt in time).
@@ -83,9 +91,9 @@ def ship(
     if not lies_there(remote, signed):
         part = upload(remote, signed, progress)
         put_in_place(remote, part, signed)
-    point_active(remote, signed)
+    point_link(remote, signed, link)
     tidy(remote, signed)
-    return _await_receipt(remote, signed, before, wait) if wait else None
+    return _await_receipt(remote, signed, before, wait, link) if wait else None
 
 
 def ship_to(
@@ -96,6 +104,7 @@ def ship_to(
     *,
     connect: Callable[[Target], Remote] = targets.connect,
     sleep: Callable[[float], None] = time.sleep,
+    link: str = layout.ACTIVE,
 ) -> Shipped:
     """Connect and ship, again from the start when the connection breaks (a bundle is small).
 
@@ -106,7 +115,7 @@ def ship_to(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with contextlib.closing(connect(target)) as remote:
-                receipt = ship(signed, remote, wait, progress)
+                receipt = ship(signed, remote, wait, progress, link)
             break
         except ShipError as error:
             if error.code != "offline" or attempt == ATTEMPTS:
@@ -134,7 +143,7 @@ def raise_if_refused(shipped: Shipped) -> None:
         )
 
 
-def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, wait: Wait) -> Receipt:
+def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, wait: Wait, link: str) -> Receipt:
     """Read the receipt back until it says what is waited for, or no."""
     manifest = signed.manifest
     deadline, pause_s = wait.clock() + wait.timeout_s, wait.poll_s
@@ -145,10 +154,10 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
             receipt = parse_receipt(found)
             if receipt:
                 wait.heard(receipt.state)
-            if receipt and (receipt.state in (GOOD, REFUSED, RETURNED) or receipt.state == wait.until):
+            if receipt and receipt.state in (GOOD, REFUSED, RETURNED, BESIDE if link == BESIDE else wait.until):
                 return receipt
         if receipt is None:
-            _stay_wished(remote, signed)
+            _stay_wished(remote, signed, link)
         if wait.clock() >= deadline:
             said = f"it said {receipt.state}, and not yet {wait.until}" if receipt else "no receipt came"
             raise ShipError(
@@ -161,10 +170,10 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
         pause_s = min(_SLOWEST_POLL_S, 1.2 * pause_s)
 
 
-def _stay_wished(remote: Remote, signed: SignedBundle) -> None:
+def _stay_wished(remote: Remote, signed: SignedBundle, link: str) -> None:
     """Another sender may have swapped the link before the Pi saw ours: the newer serial wins, whoever was last."""
     manifest = signed.manifest
-    wished = remote.read_link(f"{manifest.agent}/{layout.ACTIVE}")
+    wished = remote.read_link(f"{manifest.agent}/{link}")
     if wished == manifest.version:
         return
     theirs = remote.read(f"{manifest.agent}/{wished}/{bundle.MANIFEST}", 65536) if wished else None
@@ -177,7 +186,7 @@ def _stay_wished(remote: Remote, signed: SignedBundle) -> None:
             f"ship: somebody else shipped {manifest.agent} {wished} before the target took {manifest.model_id}",
             "superseded",
         )
-    point_active(remote, signed)
+    point_link(remote, signed, link)
 
 
 def _read_receipt(remote: Remote, signed: SignedBundle) -> bytes | None:

@@ -67,10 +67,12 @@ def put_in_place(remote: Remote, part: str, signed: SignedBundle) -> None:
     remote.sync_folder(layout.INCOMING)
 
 
-def point_active(remote: Remote, signed: SignedBundle) -> None:
-    """Swap the link that says what is wanted; then the stable names, where they are missing."""
+def point_link(remote: Remote, signed: SignedBundle, link: str = layout.ACTIVE) -> None:
+    """Swap the link that says what is wanted; then, where it is to serve, the stable names that are missing."""
     agent = signed.manifest.agent
-    _swap_link(remote, agent, layout.ACTIVE, signed.manifest.version)
+    _swap_link(remote, agent, link, signed.manifest.version)
+    if link != layout.ACTIVE:
+        return
     for name, target in layout.stable_links(agent).items():
         if remote.read_link(name) != target:
             _swap_link(remote, ".", name, target)
@@ -92,11 +94,11 @@ def tidy(remote: Remote, signed: SignedBundle) -> None:
         for name, changed in remote.names(layout.INCOMING):
             if changed < now - _LEFTOVER_S:
                 remote.remove(f"{layout.INCOMING}/{name}")
-        wished = remote.read_link(f"{agent}/{layout.ACTIVE}")
+        wished = {remote.read_link(f"{agent}/{link}") for link in (layout.ACTIVE, layout.CHALLENGER)}
         versions = sorted((name for name, _ in entries if layout.is_version(name)), key=layout.version_order)
         settled = {name for name, changed in entries if changed < now - _SETTLED_S}  # no other sender's, just uploaded
         for version in versions[:-_KEEP]:
-            if version in settled and version not in (signed.manifest.version, wished):
+            if version in settled and version not in {signed.manifest.version, *wished}:
                 aside = f"{layout.INCOMING}/{version}.{uuid.uuid4().hex}.old"
                 remote.rename(f"{agent}/{version}", aside)
                 remote.remove(aside)

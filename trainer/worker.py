@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 LOCK = "worker.lock"
 POLL_S = 1.0  # how soon a job of another process, or a lock that became free, is seen
 TOLD_S = 0.4  # between two notes of a running job
-SHIP_LIMIT_S = 12 * 3600  # a roll-out waits for probation, wave by wave
+SHIP_LIMIT_S = 7 * 86_400  # a roll-out waits for probation, wave by wave, and for whoever paused it
 CHECK_LIMIT_S = 900
 UNCLEAR = "the service could not follow this job to its end; its log, and the log of the service, say more"
 

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from inference.probe import COMMAND
 from shared.model import load_model
 from tests.chromium import WAIT_S, look, sign_in, started
-from tests.flow.test_ship import RunningPi
+from tests.shipping import RunningPi
 from tests.sshd_server import SshdServer
 from tests.web_client import set_up
 from trainer import targets

@@ -4,49 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from rich.console import Console
 
-from inference import probation
 from shared.command import exit_code
-from tests.fakes import V1, V2, V3, Pi, Workshop
+from tests.fakes import V1, V2, V3, Workshop
 from tests.services import free_port
+from tests.shipping import WatchedPi, login, runner
 from tests.sshd_server import SshdServer
 from trainer import cli_registry, cli_ship, history
 from trainer.fleet_view import FleetView
 from trainer.targets import connect, parse_target
 
 NAMES = ("attic", "barn", "cellar", "den")
-
-
-class WatchedPi(Pi):
-    """A Pi whose loop runs in a thread and that judges a window at each turn; `strange` names the versions whose windows
-    are all anomalies."""
-
-    strange: frozenset[str] = frozenset()
-
-    def run(self) -> None:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join(10)
-
-    def _loop(self) -> None:
-        while not self._stop.wait(0.02):
-            self.reconcile()
-            for active in self.store.actives():
-                strange = active.version in self.strange
-                probation.note(self.db, active.agent, active.version, windows=1, anomalies=int(strange))
 
 
 @pytest.fixture
@@ -72,21 +47,15 @@ def pis(tmp_path: Path, workshop: Workshop, own_sshd: SshdServer) -> Iterator[di
 
 @pytest.fixture
 def run(workshop: Workshop) -> Callable[..., Result]:
-    settings = SimpleNamespace(models_dir=workshop.models, state_dir=workshop.state_dir, signing_key=None)
-
-    def call(command: Any, *arguments: str) -> Result:
-        return CliRunner().invoke(command, list(arguments), obj=settings)
-
-    return call
+    return runner(workshop)
 
 
 @pytest.fixture
 def fleet(run: Callable[..., Result], pis: dict[str, WatchedPi], own_sshd: SshdServer) -> Callable[..., Result]:
     """`pipit-trainer` with the four Pis as targets of the group `home`."""
-    login = ["--identity", str(own_sshd.identity), "--known-hosts", str(own_sshd.known_hosts)]
     for name in pis:
         url = f"{own_sshd.url}/{name}/inbox"
-        assert run(cli_registry.targets, "add", name, url, *login, "--group", "home").exit_code == 0
+        assert run(cli_registry.targets, "add", name, url, *login(own_sshd), "--group", "home").exit_code == 0
     return run
 
 
@@ -148,8 +117,7 @@ def test_an_offline_pi_does_not_hold_the_others_up_and_is_caught_up_later(
     fleet: Callable[..., Result], pis: dict[str, WatchedPi], workshop: Workshop, own_sshd: SshdServer
 ) -> None:
     off = f"sftp://{own_sshd.user}@127.0.0.1:{free_port()}/inbox/den/inbox"
-    login = ["--identity", str(own_sshd.identity), "--known-hosts", str(own_sshd.known_hosts)]
-    fleet(cli_registry.targets, "add", "den", off, *login, "--group", "home")
+    fleet(cli_registry.targets, "add", "den", off, *login(own_sshd), "--group", "home")
     workshop.make(V1)
     done = fleet(cli_ship.ship, V1, "--fleet", "home", "--wait", "--json")
     assert code_of(done) == 3
@@ -159,7 +127,7 @@ def test_an_offline_pi_does_not_hold_the_others_up_and_is_caught_up_later(
     still = fleet(cli_ship.ship, "--fleet", "home", "--catch-up")
     assert code_of(still) == 3
     assert "den: wifi_" in still.stdout
-    fleet(cli_registry.targets, "add", "den", f"{own_sshd.url}/den/inbox", *login, "--group", "home")
+    fleet(cli_registry.targets, "add", "den", f"{own_sshd.url}/den/inbox", *login(own_sshd), "--group", "home")
     caught = fleet(cli_ship.ship, "--fleet", "home", "--catch-up", "--json")
     assert code_of(caught) == 0
     assert json.loads(caught.stdout)[0]["target"] == "den"
@@ -171,9 +139,8 @@ def test_a_version_that_was_stopped_is_not_caught_up(
     fleet: Callable[..., Result], pis: dict[str, WatchedPi], workshop: Workshop, own_sshd: SshdServer
 ) -> None:
     """The canary is off, the next one refuses: the one that was off must never get that version."""
-    login = ["--identity", str(own_sshd.identity), "--known-hosts", str(own_sshd.known_hosts)]
     off = f"sftp://{own_sshd.user}@127.0.0.1:{free_port()}/inbox/attic/inbox"
-    fleet(cli_registry.targets, "add", "attic", off, *login, "--group", "home")
+    fleet(cli_registry.targets, "add", "attic", off, *login(own_sshd), "--group", "home")
     workshop.make(V1, "golden")
     assert code_of(fleet(cli_ship.ship, V1, "--fleet", "home")) == 1
     assert fleet(cli_ship.ship, "--fleet", "home", "--catch-up").stdout == "nobody is behind\n"

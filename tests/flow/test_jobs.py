@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import V1, Workshop
-from tests.flow.test_ship import RunningPi
+from tests.shipping import RunningPi
 from tests.sshd_server import SshdServer
 from trainer import history, jobs, targets
 from trainer.child import COMMAND

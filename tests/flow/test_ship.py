@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from shared import bundle, signing
 from shared.errors import ConfigError, ShipError
-from tests.fakes import V1, V2, V3, Pi, Workshop, bundle_files
+from tests.fakes import V1, V2, V3, Workshop, bundle_files
 from tests.services import free_port
+from tests.shipping import RunningPi, login, runner
 from tests.sshd_server import SshdServer
 from trainer import cli_models, cli_registry, cli_ship, fleet, history, targets
 from trainer.deliver import Sender, behind, deliver, roll_back
@@ -25,23 +23,6 @@ from trainer.keys import next_serial
 from trainer.remote import LocalRemote
 from trainer.ship import Shipped, Wait, ship, ship_to
 from trainer.targets import Target, parse_target
-
-
-class RunningPi(Pi):
-    """A Pi whose loop runs in a thread, as often as it can."""
-
-    def run(self) -> None:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join(10)
-
-    def _loop(self) -> None:
-        while not self._stop.wait(0.02):
-            self.reconcile()
 
 
 @pytest.fixture
@@ -278,12 +259,7 @@ def test_a_fleet_gets_it_in_batches_and_the_offline_one_later(
 
 @pytest.fixture
 def run(workshop: Workshop) -> Callable[..., Result]:
-    settings = SimpleNamespace(models_dir=workshop.models, state_dir=workshop.state_dir, signing_key=None)
-
-    def call(command: Any, *arguments: str) -> Result:
-        return CliRunner().invoke(command, list(arguments), obj=settings)
-
-    return call
+    return runner(workshop)
 
 
 def test_targets_are_added_shown_and_shipped_to(
@@ -294,10 +270,7 @@ def test_targets_are_added_shown_and_shipped_to(
         "add",
         "attic",
         own_sshd.url,
-        "--identity",
-        str(own_sshd.identity),
-        "--known-hosts",
-        str(own_sshd.known_hosts),
+        *login(own_sshd),
         "--group",
         "home",
     )
@@ -319,8 +292,7 @@ def test_ship_takes_a_url_and_its_keys(
     workshop: Workshop, pi: RunningPi, own_sshd: SshdServer, run: Callable[..., Result]
 ) -> None:
     workshop.make(V1)
-    keys = ["--identity", str(own_sshd.identity), "--known-hosts", str(own_sshd.known_hosts)]
-    done = run(cli_ship.ship, "--to", own_sshd.url, *keys, "--wait", V1)
+    done = run(cli_ship.ship, "--to", own_sshd.url, *login(own_sshd), "--wait", V1)
     assert done.exit_code == 0, done.output
     assert "loaded" in done.stdout
 

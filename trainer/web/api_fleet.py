@@ -12,7 +12,8 @@ from flask.typing import ResponseReturnValue
 from shared.errors import ConfigError
 from shared.values import iso
 from trainer import history, targets
-from trainer.orders import RollbackOrder, ShipOrder
+from trainer.deliver import forget_target
+from trainer.orders import CatchUpOrder, RollbackOrder, ShipOrder
 from trainer.targets import Target
 from trainer.web.api_training import BY, told
 from trainer.web.room import Room, this_room
@@ -21,7 +22,7 @@ from trainer.web.room import Room, this_room
 def list_targets() -> ResponseReturnValue:
     """Every known Pi, and what happened there last."""
     room = this_room()
-    latest, serving = room.latest(), room.serving()
+    latest, serving, beside = room.latest(), room.serving(), room.beside()
     return jsonify(
         targets=[
             {
@@ -31,6 +32,7 @@ def list_targets() -> ResponseReturnValue:
                 "agents": {
                     agent: {
                         "version": serving.get((name, agent)),
+                        "challenger": beside[name, agent].version if (name, agent) in beside else None,
                         "last": last.version,
                         "state": last.state,
                         "at": iso(last.at),
@@ -58,7 +60,7 @@ def remove_target(name: str) -> ResponseReturnValue:
     room = this_room()
     if name not in room.targets():
         abort(404)
-    targets.remove_target(room.state_dir, name)
+    forget_target(room.state_dir, name, room.now())
     return jsonify(removed=[name])
 
 
@@ -74,10 +76,44 @@ def ship(body: dict[str, Any]) -> ResponseReturnValue:
     order = ShipOrder(
         entry.agent, entry.version, target, group, wait=body.get("wait") or ("loaded" if target else "good"),
         timeout_s=body["timeout"], canaries=body["canaries"], batch=body["batch"], force=body["force"],
-        reason=body.get("reason", ""),
+        reason=body.get("reason", ""), challenger=body["challenger"],
     )  # fmt: skip
     check_ship(room, order)
     return jsonify(told(room.submit(order, BY))), 202
+
+
+def catch_up(body: dict[str, Any]) -> ResponseReturnValue:
+    """Start shipping again to those that could not be reached."""
+    room = this_room()
+    if body.get("target") and body.get("fleet"):
+        raise ConfigError("catch up: name either a target or a fleet")
+    group = None if body.get("target") else body.get("fleet") or "all"
+    order = CatchUpOrder(
+        body.get("target"), group, body["wait"], body["timeout"], body["force"], body.get("reason", "")
+    )
+    check_ship(room, order)
+    return jsonify(told(room.submit(order, BY))), 202
+
+
+def pause(reference: str) -> ResponseReturnValue:
+    """Let a roll-out begin no further wave."""
+    return _paused(reference, True)
+
+
+def go_on(reference: str) -> ResponseReturnValue:
+    """Let a paused roll-out go on."""
+    return _paused(reference, False)
+
+
+def _paused(reference: str, paused: bool) -> ResponseReturnValue:
+    room = this_room()
+    job = room.jobs.find(reference)
+    if job is None:
+        abort(404)
+    changed = room.jobs.pause(job, paused, room.now())
+    if changed is None:
+        abort(409, f"job {job.number} is no roll-out that still runs: {job.kind}, {job.state}")
+    return jsonify(told(changed)), 202
 
 
 def rollback(body: dict[str, Any]) -> ResponseReturnValue:
@@ -98,7 +134,7 @@ def list_transfers(query: dict[str, Any]) -> ResponseReturnValue:
     return jsonify(transfers=[{**asdict(one), "at": iso(one.at)} for one in found])
 
 
-def check_ship(room: Room, order: ShipOrder) -> None:
+def check_ship(room: Room, order: ShipOrder | CatchUpOrder) -> None:
     """Is there somebody to ship to?
 
     Raises:

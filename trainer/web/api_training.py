@@ -95,6 +95,7 @@ def told(job: Job) -> dict[str, Any]:
         "position": this_room().jobs.position(job) if queue else 0,
         "progress": 100 if job.state == "completed" else int(100 * job.share),
         "step": job.step or ("waits for its turn" if queue else "starting"),
+        "paused": job.paused,
         "error": job.error or None,
         "code": job.code or None,
         "result": dict(job.result) or None,

@@ -16,7 +16,17 @@ from flask import Flask, Request, Response, request
 from shared.web.app import NavItem, build_app
 from shared.web.refusals import refuse
 from trainer.config import Settings
-from trainer.web import api, fetch_page, fleet_pages, history_page, job_pages, pages, settings_page, train_page
+from trainer.web import (
+    api,
+    catch_up_page,
+    fetch_page,
+    fleet_pages,
+    history_page,
+    job_pages,
+    pages,
+    settings_page,
+    train_page,
+)
 from trainer.web.room import Room
 
 NAV = (
@@ -61,7 +71,7 @@ def create_app(
     app.extensions["pipit"].more = (("Settings", "settings"), ("API", "api_guide"))
     room = Room(known, now, wake)
     app.extensions["pipit_room"] = room
-    for part in (pages, train_page, fetch_page, job_pages, fleet_pages, history_page, settings_page):
+    for part in (pages, train_page, fetch_page, job_pages, fleet_pages, catch_up_page, history_page, settings_page):
         part.add_pages(app)
     api.add_api(app, known.max_upload * 1_000_000)
     _take_uploads(app, known)

@@ -10,11 +10,12 @@ from flask.typing import ResponseReturnValue
 
 from shared.errors import ConfigError, StoreError
 from trainer import targets
+from trainer.deliver import forget_target
 from trainer.jobs import OPEN
 from trainer.orders import LANES, RollbackOrder, ShipOrder
 from trainer.registry import ModelEntry
 from trainer.targets import Target
-from trainer.web import api_fleet, fleet_words, job_words, model_words
+from trainer.web import api_fleet, catch_up_page, fleet_words, job_words, model_words
 from trainer.web.room import Room, this_room
 
 LIVE_S = 15
@@ -65,7 +66,7 @@ def target_add() -> ResponseReturnValue:
 def target_remove(name: str) -> ResponseReturnValue:
     """Forget a Pi; what it runs stays as it is."""
     try:
-        targets.remove_target(this_room().state_dir, name)
+        forget_target(this_room().state_dir, name, this_room().now())
     except ConfigError:
         abort(404)
     session["notice"] = f"{name} is no longer in the list. What it runs stays as it is."
@@ -89,7 +90,7 @@ def ship() -> ResponseReturnValue:
     alone = to in room.targets()
     order = ShipOrder(
         entry.agent, entry.version, to if alone else None, None if alone else to, wait="loaded" if alone else "good",
-        timeout_s=180.0 if alone else 7200.0, canaries=_canaries(), force=missed, reason=reason,
+        timeout_s=180.0 if alone else 7200.0, canaries=_canaries(), force=missed, reason=reason, challenger=_is_beside(),
     )  # fmt: skip
     try:
         api_fleet.check_ship(room, order)
@@ -125,13 +126,14 @@ def _fleet_page(given: Mapping[str, str], errors: Mapping[str, str]) -> str:
     for entry in models:
         newest.setdefault(entry.agent, entry.version)
     table = fleet_words.rows(room.targets(), room.latest(), room.serving(), now)
+    beside = {key: one.version for key, one in room.beside().items()}
     shipping = list(reversed(room.jobs.listed(kinds=LANES["ship"], states=OPEN, limit=20)))
     groups = sorted({group for target in room.targets().values() for group in target.groups})
     return render_template(
         "fleet.html", at="Fleet", live=LIVE_SHIPPING_S if shipping else LIVE_S, table=table, newest=newest, models=models[:30],
         groups=groups, sent=model_words.transfers(room.transfers(limit=TRANSFERS_SHOWN), now), given=given, errors=errors,
         shipping=[(job, job_words.headline(job, room.jobs.position(job), now), job_words.steps(job)) for job in shipping],
-        headline=fleet_words.headline(table, newest),
+        headline=fleet_words.headline(table, newest), beside=beside, behind=catch_up_page.lacking(room, "all"),
     )  # fmt: skip
 
 
@@ -140,6 +142,10 @@ def _members(room: Room, to: str) -> list[Target]:
     if to in known:
         return [known[to]]
     return [target for target in known.values() if to == "all" or to in target.groups]
+
+
+def _is_beside() -> bool:
+    return request.values.get("how") == "challenger"
 
 
 def _canaries() -> int:
@@ -154,7 +160,7 @@ def _ship_page(room: Room, entry: ModelEntry, to: str, members: Sequence[Target]
     return render_template(
         "ship.html", at="Fleet", entry=entry, to=to, waves=_waves(runs, _canaries(), to in room.targets()), count=len(members),
         offline=offline, gate=gate, missed=gate.get("passed") is False, error=error,
-        canaries=_canaries(), learnt=model_words.span_learnt(entry.metadata), alone=to in room.targets(),
+        canaries=_canaries(), beside=_is_beside(), learnt=model_words.span_learnt(entry.metadata), alone=to in room.targets(),
     )  # fmt: skip
 
 

@@ -119,9 +119,10 @@ def _of_job(job: Job, now: float) -> Entry:
 
 
 def _of_transfer(one: Transfer) -> Entry:
-    kind = "Rolled back" if one.what == "rollback" else "Shipped"
+    kind = "Rolled back" if one.what == history.ROLLBACK else "Shipped"
     kind = "Refused" if one.state in BAD else kind
-    details = f"to {one.target}" + (f": {one.reason}" if one.reason else "")
+    beside = ", beside what serves" if one.what == history.CHALLENGE else ""
+    details = f"to {one.target}{beside}" + (f": {one.reason}" if one.reason else "")
     state = model_words.transfer_words(one.state, one.code)
     return Entry(one.at, kind, f"{one.agent} {one.version}", details, one.seconds, state, one.target, one.target)
 

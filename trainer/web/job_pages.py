@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, abort, redirect, render_template, session, url_for
+from flask import Flask, Response, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from shared.web import words
@@ -22,6 +22,7 @@ def add_pages(app: Flask) -> None:
     app.add_url_rule("/jobs/<int:number>", "job", job)
     app.add_url_rule("/jobs/<int:number>/log", "job_log", job_log)
     app.add_url_rule("/jobs/<int:number>/stop", "job_stop", job_stop, methods=["POST"])
+    app.add_url_rule("/jobs/<int:number>/pause", "job_pause", job_pause, methods=["POST"])
 
 
 def job(number: int) -> ResponseReturnValue:
@@ -54,6 +55,18 @@ def job_stop(number: int) -> ResponseReturnValue:
     session["notice"] = (
         f"Job {number} had ended already." if stopped is None
         else f"Job {number} is stopped." if not stopped.is_open else f"Job {number} is being stopped."
+    )  # fmt: skip
+    return redirect(url_for("job", number=number), 303)
+
+
+def job_pause(number: int) -> ResponseReturnValue:
+    """Let a roll-out begin no further wave, or go on where the button says so."""
+    room, found = this_room(), _found(number)
+    go_on = request.form.get("do") == "continue"
+    changed = room.jobs.pause(found, not go_on, room.now())
+    session["notice"] = (
+        f"Job {number} is over, or comes in no waves." if changed is None
+        else f"Job {number} goes on." if go_on else f"Job {number} begins no further wave; what is under way is finished."
     )  # fmt: skip
     return redirect(url_for("job", number=number), 303)
 

@@ -24,6 +24,7 @@ VERBS = {
     "tune": ("Searching settings for", "searched settings for"),
     "evaluate": ("Evaluating", "evaluated"),
     "ship": ("Shipping", "shipped"),
+    "catchup": ("Catching up", "caught up"),
     "rollback": ("Rolling back", "rolled back"),
 }
 STEPS = {
@@ -63,6 +64,8 @@ def state_words(job: Job) -> tuple[str, str, str]:
         return f"Model {version}", "ok", "s-ok"
     if job.stopping and job.state == RUNNING:
         return "Stopping", "mid", "s-wait"
+    if job.paused and job.is_open:
+        return "Paused", "mid", "s-wait"
     return STATES[job.state]
 
 
@@ -78,6 +81,8 @@ def headline(job: Job, position: int, now: float) -> str:
     if job.state == QUEUED:
         before = f"{words.counted(position, 'job')} before it" if position else "it is next"
         return f"{doing} {about} waits for its turn: {before}."
+    if job.state == RUNNING and job.paused:
+        return f"{doing} {about} is paused: no further wave begins."
     if job.state == RUNNING:
         step = STEPS.get(job.step, job.step)
         return f"{doing} {about}: {step[:1].lower() + step[1:] if step in STEPS.values() else step or 'starting'}."
@@ -134,7 +139,7 @@ def _state(job: Job, name: str) -> str:
 
 def _ship_step(job: Job, name: str, begun: Mapping[str, tuple[float, str]]) -> Step:
     said = begun.get(name, (0.0, ""))[1]
-    state = "done" if said in ("sent", "loaded", "good") else "bad" if said == "failed" else ""
+    state = "done" if said in ("sent", "loaded", "good", "challenger") else "bad" if said == "failed" else ""
     if said in ("offline", "skipped"):
         state = ""
     elif said and not state:
@@ -143,6 +148,7 @@ def _ship_step(job: Job, name: str, begun: Mapping[str, tuple[float, str]]) -> S
         "shipping": "is being sent and looked at there",
         "loaded": "serves, on probation",
         "good": "serves, probation passed",
+        "challenger": "judged beside what serves; alerts nobody",
         "offline": "not reachable; catches up later",
         "skipped": "not asked any more",
         "failed": "said no, and keeps its old model",

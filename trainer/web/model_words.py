@@ -22,6 +22,7 @@ TRANSFERS = {
     "sent": ("Sent, no answer yet", "mid", "s-wait"),
     "loaded": ("Serves, on probation", "mid", "s-wait"),
     "good": ("Good", "ok", "s-ok"),
+    "challenger": ("Judged beside", "ok", "s-ok"),
     "refused": ("Refused", "high", "s-no"),
     "returned": ("Given back", "high", "s-no"),
     "failed": ("Failed", "high", "s-no"),

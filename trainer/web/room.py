@@ -100,6 +100,15 @@ class Room:
         """What happened last, by target and agent."""
         return history.latest(self.state_dir)
 
+    def beside(self) -> Mapping[tuple[str, str], Transfer]:
+        """(target, agent) → the version that is judged there beside the one that serves, as far as was heard."""
+        serving = self.serving()
+        return {
+            key: one
+            for key, one in history.challengers(self.state_dir).items()
+            if one.state == layout.CHALLENGER and one.version != serving.get(key)
+        }
+
     def transfers(self, agent: str | None = None, limit: int = 100) -> list[Transfer]:
         """Transfers, newest first."""
         return history.transfers(self.state_dir, agent=agent, limit=limit)

@@ -15,7 +15,11 @@ class TargetOut(Schema):
     name = text("Its name here.")
     url = text("Its inbox.")
     groups = f.List(f.String(), metadata={"description": "Fleets it belongs to."})
-    agents = f.Dict(metadata={"description": "Agent → version it was last heard to run, last transfer and its state."})
+    agents = f.Dict(
+        metadata={
+            "description": "Agent → version it was last heard to run, the one beside it, last transfer and its state."
+        }
+    )
 
 
 class Targets(Schema):
@@ -47,6 +51,21 @@ class ShipBody(Schema):
     timeout = number("Seconds to wait for a receipt.", load_default=180.0, validate=validate.Range(1, 86_400))
     canaries = whole("Pis that must take it before the rest.", high=100, load_default=1)
     batch = whole("Pis at a time after that.", low=1, high=100, load_default=5)
+    challenger = yes("Have it judged beside what serves there; it alerts nobody.", load_default=False)
+    force = yes("Ship although the quality gate was missed; recorded.", load_default=False)
+    reason = text("Why it is forced.", validate=validate.Length(max=400))
+
+
+class CatchUpBody(Schema):
+    """Whom to ship to again what could not be brought there."""
+
+    target = text("One Pi.", validate=NAME)
+    fleet = text("A group of Pis, or all; all where neither is named.", validate=NAME)
+    wait = text(
+        "loaded: until it serves; good: until probation has passed.",
+        validate=validate.OneOf(("loaded", "good")), load_default="loaded",
+    )  # fmt: skip
+    timeout = number("Seconds to wait for a receipt.", load_default=180.0, validate=validate.Range(1, 86_400))
     force = yes("Ship although the quality gate was missed; recorded.", load_default=False)
     reason = text("Why it is forced.", validate=validate.Length(max=400))
 
@@ -72,14 +91,14 @@ class TransferOut(Schema):
     """One attempt to bring a version to a Pi."""
 
     at = text("When.")
-    what = text("ship or rollback.")
+    what = text("ship, rollback or challenge.")
     target = text("The Pi.")
     agent = text("Kind of log.")
     version = text("The version.")
     serial = whole("Serial of the signature.", high=2**63)
     size_bytes = whole("Size.", high=2**63)
     seconds = number("How long it took.")
-    state = text("sent, loaded, good, refused, returned, failed, skipped or unknown.")
+    state = text("sent, loaded, good, challenger, refused, returned, failed, skipped or unknown.")
     code = text("The reason as a code.")
     reason = text("The reason in words.")
 

@@ -59,6 +59,7 @@ class Task(Schema):
     position = whole("How many jobs are before it.")
     progress = whole("Percent done.", high=100)
     step = text("What is being done.")
+    paused = yes("Whether a roll-out begins no further wave for now.")
     error = text("Why it failed.", allow_none=True)
     code = text("The reason as a code.", allow_none=True)
     result = f.Dict(allow_none=True, metadata={"description": "What came of it."})
