@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -142,14 +142,19 @@ ATTACKS = (
 
 
 def fill(
-    state_dir: Path, now: float = NOW, attacks: Iterable[Attack] = ATTACKS, days: float = 3.0, seed: int = 7
+    state_dir: Path,
+    now: float = NOW,
+    attacks: Iterable[Attack] = ATTACKS,
+    days: float = 3.0,
+    seed: int = 7,
+    hosts: Sequence[str] = (*APS, *STATIONS),
 ) -> Path:
     """Make the state file of a Pi that has run for `days`; returns its path."""
     db = state.connect(state_dir / "state.db")
     keeper, incidents = state.State(db), Incidents()
     chance = random.Random(seed)
     verdicts = sorted(
-        [*_normal(now, days, chance), *(v for attack in attacks for v in _anomalies(attack, now, chance))],
+        [*_normal(now, days, chance, hosts), *(v for attack in attacks for v in _anomalies(attack, now, chance))],
         key=lambda verdict: (verdict.window_end, verdict.host),
     )
     seen: dict[tuple[str, float], Verdict] = {}
@@ -157,8 +162,8 @@ def fill(
         place = (verdict.host, verdict.window_start)
         if place not in seen or verdict.is_anomaly:
             seen[place] = verdict
-    hosts = {host: {"last_row": now - 4.0 - n} for n, host in enumerate((*APS, *STATIONS))}
-    keeper.commit(Cursor(0, 38201), list(seen.values()), {"wifi": {"hosts": hosts}}, incidents, {"wifi": now}, now)
+    heard = {host: {"last_row": now - 4.0 - n} for n, host in enumerate(hosts)}
+    keeper.commit(Cursor(0, 38201), list(seen.values()), {"wifi": {"hosts": heard}}, incidents, {"wifi": now}, now)
     keeper.commit(Cursor(0, 38201), [], {}, incidents, {"wifi": now}, now)
     set_status(state_dir, now)
     add_bundles(state_dir, now)
@@ -240,10 +245,10 @@ def _copy(folder: Path, version: str) -> None:
     (folder / "agent.yaml").write_bytes(resources.files("shared.agents").joinpath("wifi.yaml").read_bytes())
 
 
-def _normal(now: float, days: float, chance: random.Random) -> list[Verdict]:
+def _normal(now: float, days: float, chance: random.Random, hosts: Sequence[str]) -> list[Verdict]:
     last = now // SPAN_S * SPAN_S
     found = []
-    for host in (*APS, *STATIONS):
+    for host in hosts:
         busy = 0.9 if host in APS else 0.35 + 0.3 * chance.random()
         for slot in range(round(days * 288), 0, -1):
             start = last - slot * SPAN_S

@@ -30,8 +30,8 @@ KINDS = {
     "test": ("Test", "the button on this page"),
 }
 CHANNEL: dict[str, Tag] = {
-    notifying.TAKEN: ("Takes messages", "ok", "s-ok"),
-    notifying.REFUSED: ("Did not take the last one", "high", "s-no"),
+    notifying.TAKEN: ("Works", "ok", "s-ok"),
+    notifying.REFUSED: ("Failing", "high", "s-no"),
     notifying.UNTRIED: ("Not tried yet", "", "s-wait"),
 }
 
@@ -133,17 +133,19 @@ def _lead(known: Sequence[ChannelState], counts: dict[str, int]) -> str:
     return "Each incident is told once, and once more for each step that its severity rises."
 
 
-def channel_fact(room: Room) -> Fact:
-    """For the overview: does anybody hear of it?"""
+def channel_fact(room: Room, href: str) -> Fact:
+    """For the overview: does anybody hear of it? `href`: where to read more."""
     known = notifying.channel_states(room)
     if not known:
-        return Fact("Messages", "Nobody is told", "no channel is set", "off")
+        return Fact("Messages", "Nobody is told", "no channel is set", "off", href=href)
     failing = [each for each in known if each.state == notifying.REFUSED]
     if failing:
-        return Fact("Messages", "Not taken", f"by {words.joined([each.channel.title for each in failing])}", "high")
+        names = words.joined([each.channel.title for each in failing])
+        return Fact("Messages", "Not taken", f"by {names}", "high", href=href)
     taken = max((each.result.taken or 0.0 for each in known if each.result), default=0.0)
     note = f"last {words.ago(taken, room.now())}" if taken else "not tried yet"
-    return Fact("Messages", words.sentence(words.counted(len(known), "channel")), note, "ok" if taken else "off")
+    count = words.sentence(words.counted(len(known), "channel"))
+    return Fact("Messages", count, note, "ok" if taken else "off", href=href)
 
 
 def _facts(room: Room, known: Sequence[ChannelState], counts: dict[str, int], now: float) -> tuple[Fact, ...]:

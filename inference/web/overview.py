@@ -61,7 +61,7 @@ def headline(health: Health, status: read.Status, open_count: int, newest: float
 def lead(health: Health, status: read.Status, totals: read.Totals, quiet: int, now: float) -> str:
     """What the first line means."""
     if health == "never":
-        return "Start it with `pipit-inference run`; this page fills by itself."
+        return "Three steps, and this page fills by itself."
     if health in ("stopped", "dead"):
         return f"What you see below is the state of {words.moment(status.updated, now)}. Nothing is scored meanwhile."
     if health == "no-database":
@@ -104,6 +104,9 @@ def _database(health: Health, status: read.Status, now: float) -> Fact:
             f"last read {words.ago(status.last_run, now)}" if status.last_run else "",
             "high",
         )
+    if status.lag_s is not None and health in ("dead", "stopped"):
+        newest = words.clock(status.updated - status.lag_s, seconds=True)
+        return Fact("Log database", "Not read", f"newest row then {newest}", "off")
     if status.lag_s is None:
         return Fact("Log database", "No rows yet", status.source or "not connected", "mid" if status.updated else "off")
     late = status.lag_s > LAGGING_S

@@ -71,6 +71,7 @@ def overview_page() -> ResponseReturnValue:
             "has_windows": bool(strips) and health != "no-model",
             "strips": (loud or strips)[: overview.LOUD_HOSTS],
             "quiet_strips": [strip for strip in strips if strip not in (loud or strips)[: overview.LOUD_HOSTS]],
+            "loud_more": max(0, len(loud) - overview.LOUD_HOSTS),
             "timeline": Markup(overview.timeline(db, span, _any_words(room), recent, links, now)),  # noqa: S704  made here
             "as_of": _as_of(health, status),
             "is_calm": not loud,
@@ -89,7 +90,8 @@ def _render_overview(
         "lead": overview.lead(health, status, empty, 0, now),
     }
     trials = {row.agent for row in actives if room.is_on_probation(row)}
-    facts = [*overview.facts(health, status, actives, trials, now), notify_words.channel_fact(room)]
+    told = notify_words.channel_fact(room, url_for("notifications"))
+    facts = [*overview.facts(health, status, actives, trials, now), told]
     return render_template(
         "overview.html",
         at="Overview",

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Label, value, note, and a sign: ok, mid, high, off, or none."""
+    """Label, value, note, a sign (ok, mid, high, off, or none), and where to read more."""
 
     label: str
     value: str
     note: str = ""
     sign: str = ""
     mono: bool = False
+    href: str = ""

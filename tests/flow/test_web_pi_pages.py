@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from inference import state, state_read
 from inference.bundle_store import BundleStore
 from inference.web.app import create_app
-from tests import web_data
+from tests import web_data, web_states
 from tests.web_client import post, signed_in
 
 NOW = web_data.NOW
@@ -212,3 +212,23 @@ def path_of(folder: Path, kind: str) -> str:
     (found,) = db.execute("SELECT id FROM incidents WHERE type = ?", (kind,)).fetchone()
     db.close()
     return f"/incidents/{found}"
+
+
+def test_among_a_hundred_hosts_no_loud_one_is_called_quiet(tmp_path: Path) -> None:
+    page = signed_in(web_states.crowded(tmp_path)).get("/").get_data(as_text=True)
+    assert "85 more hosts, 2 of them with an anomaly" in page
+    assert "quiet hosts" not in page
+
+
+def test_before_the_first_model_the_page_says_what_to_do(tmp_path: Path) -> None:
+    for name, current in (("never", "Start the daemon"), ("no-model", "Train a model")):
+        (tmp_path / name).mkdir()
+        page = signed_in(web_states.STATES[name](tmp_path / name)).get("/").get_data(as_text=True)
+        assert re.search(rf'<li aria-current="step"><b>{current}', page)
+        assert "pipit-trainer ship latest --to pi-attic" in page
+
+
+def test_of_a_dead_daemon_nothing_is_said_to_be_well_that_nobody_looks_at(tmp_path: Path) -> None:
+    page = signed_in(web_states.dead(tmp_path)).get("/").get_data(as_text=True)
+    assert "Not read" in page
+    assert "4 s behind" not in page
