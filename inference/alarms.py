@@ -1,4 +1,4 @@
-"""What people are told besides incidents: a model that was refused or given back, logs that no longer come."""
+"""What people are told besides incidents: a model that was refused or given back, drift, logs that no longer come."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import sqlite3
 from collections.abc import Iterable
 
 from inference import outbox
-from inference.messages import when
+from inference.drifting import DRIFTED, DriftReport
+from inference.messages import drift_message, when
 from inference.reconciling import REFUSED, RETURNED, Outcome
+
+WEEK_S = 7 * 86_400.0
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,14 @@ class Alarms:
             key = f"model/{outcome.agent}/{outcome.version}/{outcome.state}/{outcome.code}"
             title = f"model {outcome.agent} {outcome.version} {what}"
             self._put("model", key, "warning", title, f"{outcome.reason or outcome.code}\n{serves}", now)
+
+    def drift(self, reports: Iterable[DriftReport], now: float) -> None:
+        """Tell of models that the log has drifted away from: at once, and again every week that it stays so."""
+        for report in reports:
+            if report.word != DRIFTED:
+                continue
+            key = f"drift/{report.agent}/{report.version}/{now // WEEK_S:.0f}"
+            self._put("drift", key, "warning", *drift_message(report), now)
 
     def rows(self, newest: float | None, source_now: float, now: float) -> None:
         """The source answered; its newest row is of `newest`, its clock says `source_now`."""

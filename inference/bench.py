@@ -49,6 +49,9 @@ class Judging(Protocol):
     def memory(self) -> dict[str, Any]:
         """What must survive a restart, for JSON."""
 
+    def hear_late(self, row: Row) -> None:
+        """A row came of a window that is judged: its host had spoken then."""
+
     def set_budget(self, budget: float | None) -> None:
         """From now on judge for so many incidents a week and host; None: as the bundle says."""
 
@@ -80,6 +83,7 @@ class Bench:
         for row in rows:
             if row[1] < closed:
                 self.notes.note_late(row, now)
+                self.judge.hear_late(row)
             elif row[1] >= ahead:
                 self.notes.note_early(row)
             else:

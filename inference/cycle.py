@@ -17,17 +17,17 @@ from inference.revising import Reviser
 from inference.source import BATCH_ROWS, Batch, Cursor, Head, LogSource
 from inference.state import State
 from inference.steady import SteadyClock
-from shared.values import Row, Verdict
+from shared.values import SILENT, WINDOW_ROWS, Row, Verdict
 
 logger = logging.getLogger(__name__)
 
-MODEL, SILENCE = "model", "silence"  # what a verdict's `found_by` names
+MODEL = "model"  # what a verdict's `found_by` names, as SILENT
 SHOWN_ANOMALIES = 50  # of one cycle, for the live list; the store has them all
 
 
 NUMBERS = (
-    *("rows", "seen", "bad", "late", "early", "revised", "sampled", "windows", "anomalies", "seconds", "cpu_seconds"),
-    *("lag_s", "drained", "gaps", "gaps_expired", "open_incidents", "newest", "newest_row"),
+    *("rows", "seen", "bad", "late", "early", "revised", "sampled", "passed_over", "windows", "anomalies", "seconds"),
+    *("cpu_seconds", "lag_s", "drained", "gaps", "gaps_expired", "open_incidents", "newest", "newest_row"),
 )
 
 
@@ -54,6 +54,7 @@ class CycleReport:
     early: int = 0  # rows from the far future
     revised: int = 0  # windows judged again
     sampled: int = 0  # windows in a flood
+    passed_over: int = 0  # rows of floods that were counted and not read
     windows: int = 0
     anomalies: int = 0
     seconds: float = 0.0
@@ -170,7 +171,7 @@ def _close(judges: Judges, until: Mapping[str, float], report: CycleReport) -> l
         judged = report.agents.setdefault(agent, Judged())
         judged.windows += len(found)
         judged.anomalies += sum(verdict.is_anomaly for verdict in found)
-        judged.scored += sum(verdict.found_by != SILENCE for verdict in found)
+        judged.scored += sum(verdict.found_by != SILENT for verdict in found)
         judged.strange += sum(MODEL in verdict.found_by for verdict in found)
         judged.cpu_seconds += cpu_seconds
         verdicts += found
@@ -182,6 +183,7 @@ def _count_verdicts(report: CycleReport, new: list[Verdict]) -> None:
     anomalies = [verdict for verdict in new if verdict.is_anomaly]
     report.windows += len(new)
     report.sampled += sum(verdict.sampled for verdict in new)
+    report.passed_over += sum(max(0, verdict.rows - WINDOW_ROWS) for verdict in new if verdict.sampled)
     report.anomalies += len(anomalies)
     report.found = (report.found + anomalies)[-SHOWN_ANOMALIES:]
 

@@ -12,6 +12,9 @@ from inference.challenging import Awake, Challengers
 from inference.judging import Judges
 from inference.ledger import Ledger
 from inference.models import ModelSlot, Serving
+from inference.state_write import end_incidents
+
+PAUSED = " (over: its agent was paused)"
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +32,21 @@ class Following:
         self._budgets: dict[str, float] | None = None
         self._seen_version = -1
 
-    def follow(self, now: float) -> None:
-        """Pause the agents that somebody paused, and judge the challengers that somebody wants."""
+    def follow(self, now: float) -> bool:
+        """Pause the agents that somebody paused, and judge the challengers that somebody wants.
+
+        Whether incidents ended by it: what is in memory of them is then out of date.
+        """
+        ended = 0
         self._switches = switches.switches(self._db)
         paused = frozenset(agent for agent, each in self._switches.items() if each.paused)
         for agent in paused - self.awake.paused:  # when it goes on it begins anew: what it missed is nobody's
             self._db.execute("DELETE FROM memory WHERE agent = ?", (agent,))
+            ended += end_incidents(self._db, agent, PAUSED)
         if self.awake.pause(paused):
             logger.info("paused agents are now agents=%s", ",".join(sorted(paused)) or "none")
         self.challengers.follow({each.agent: each.version for each in self._slot.all()}, now)
+        return ended > 0
 
     def is_asked(self) -> bool:
         """Whether another process has left a wish since the last call. Costs microseconds and writes nothing."""

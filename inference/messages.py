@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from inference.drifting import DRIFTED, DriftReport
 from inference.incidents import Incident
 from shared.values import Moved
 
@@ -26,6 +27,18 @@ def incident_message(
         for one in moved[:SHOWN]
     ]
     return title, "\n".join([*lines, link] if link else lines)
+
+
+def drift_message(report: DriftReport) -> tuple[str, str]:
+    """(title, body) for a model that no longer fits the log."""
+    moved = sorted(
+        (one for one in (*report.features, *report.scores) if one.psi is not None and one.word == DRIFTED),
+        key=lambda one: -(one.psi or 0.0),
+    )
+    lines = [f"{one.name} ({one.role}): PSI {number(one.psi)}" for one in moved[:SHOWN]]
+    compared = f"{report.windows:,} windows since {when(report.since)} were compared"
+    advice = "If the network has changed for good, train again with newer logs."
+    return f"drift: {report.agent} is not what {report.version} learnt", "\n".join([compared, *lines, advice])
 
 
 def rarity_words(rarity: float | None) -> str:

@@ -58,12 +58,13 @@ class Reviser:
         ready = [each for each in due if each.agent in serving and each.window_start < closed[each.agent]]
         revised: list[Verdict] = []
         for cluster in _clusters(ready):
-            verdicts = [
-                verdict
-                for job in self._jobs(cluster, serving[cluster[0].agent], closed[cluster[0].agent])
-                for verdict in self._judged(job, source, cursor)
-            ]
-            revised += self._state.revise(verdicts, cluster, scored_at)
+            verdicts: list[Verdict] = []
+            heard: dict[tuple[str, str], dict[float, float]] = {}
+            for job in self._jobs(cluster, serving[cluster[0].agent], closed[cluster[0].agent]):
+                verdicts += self._judged(job, source, cursor, heard)
+            revised += self._state.revise(
+                verdicts, cluster, scored_at, {place: last.values() for place, last in heard.items()}
+            )
         stale = [each for each in due if each.window_start < now - 2 * LATE_AT_MOST_S and each.agent not in serving]
         if stale:
             self._state.revise([], stale, scored_at)
@@ -94,13 +95,21 @@ class Reviser:
             starts = [start for _, start in places]
             yield _Job(found, frozenset(places), min(starts), max(starts) + span)
 
-    def _judged(self, job: _Job, source: LogSource, cursor: Cursor) -> list[Verdict]:
-        """The verdicts of a job's windows from what the source has now; none of hosts that have lost rows since."""
+    def _judged(
+        self, job: _Job, source: LogSource, cursor: Cursor, heard: dict[tuple[str, str], dict[float, float]]
+    ) -> list[Verdict]:
+        """The verdicts of a job's windows from what the source has now; none of hosts that have lost rows since.
+
+        Notes in `heard` when the job's hosts spoke last in each window.
+        """
         spec, judge = job.serving.model.spec, self._make(job.serving)
+        hosts = {host for host, _ in job.places}
         back = 2 * spec.long_windows * spec.window_s  # the trailing view, and the neighbours' findings in it
         for row in source.span(job.first - back, job.end, spec.programs):
             if cursor.has_read(row[0]):
                 judge.add(row)
+                if row[2] in hosts:
+                    heard.setdefault((spec.name, row[2]), {})[row[1] // spec.window_s] = row[1]
         verdicts = judge.close(job.end)
         rows = {(verdict.host, verdict.window_start): verdict.rows for verdict in verdicts}
         found = {(verdict.host, verdict.window_start): verdict for verdict in verdicts if verdict.rows}

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from inference import probation, reconcile, state
+from inference import marks, probation, reconcile, state
 from inference import state_read as read
 from inference.alarms import Alarms
 from inference.bench import Judging
@@ -75,7 +75,8 @@ class Service:
         """Fulfil or refuse what is wished for in the inbox and on the pages."""
         outcomes = reconcile.reconcile(self.now, self.db, self.slot, reconcile_settings(self.settings))
         self.alarms.models(outcomes, self.now())
-        self.following.follow(self.now())
+        if self.following.follow(self.now()) and self.standing is not None:
+            self.standing.incidents = self.state.open_incidents()
         return outcomes
 
     def on_probation(self) -> bool:
@@ -170,6 +171,7 @@ class Service:
         self.following.challengers.flush(self.judges.take_challenger_errors())
         if report.drained:
             self.monitor.measure(self.slot.all(), self.now())
+            self.alarms.drift(self.monitor.take(), self.now())
         self.publisher.write_metrics()
 
     def deliver(self, wait_s: float = 0.0) -> None:
@@ -195,6 +197,7 @@ class Service:
         newest = read.newest_end(self.db)
         today = min(report_now, self.now(), (newest or 0.0) + DAY_S)  # a clock that is years ahead deletes nothing
         self.monitor.forget(today)
+        marks.expire(self.db, today)
         Ledger(self.db).forget_transfers(today - self.settings.keep_anomaly_days * DAY_S)
         return self.state.prune(
             today - self.settings.keep_days * DAY_S, today - self.settings.keep_anomaly_days * DAY_S

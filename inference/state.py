@@ -19,8 +19,9 @@ from typing import Any
 from inference import schema
 from inference.incidents import Incident, Incidents
 from inference.reopen import MOST_REOPENED, Reopen
+from inference.silences import Heard, take_back
 from inference.source import Cursor
-from inference.state_write import open_incidents, revise_verdicts, save_hosts, save_verdicts
+from inference.state_write import mend, open_incidents, revise_verdicts, save_hosts, save_verdicts
 from shared.errors import StoreError
 from shared.forms import Form, bring_forward
 from shared.values import Verdict
@@ -118,6 +119,7 @@ def _roll_back(db: sqlite3.Connection) -> None:
         db.execute("ROLLBACK")
 
 
+NOTHING_HEARD: Heard = {}
 Tell = Callable[[sqlite3.Connection, Mapping[str, Incident], Iterable[Verdict], float], None]
 
 
@@ -212,10 +214,16 @@ class State:
         query = "SELECT window_start, rows FROM verdicts WHERE agent = ? AND host = ? AND window_start BETWEEN ? AND ?"
         return {row[0]: row[1] for row in self.db.execute(query, (agent, host, first, last))}
 
-    def revise(self, verdicts: Iterable[Verdict], done: Iterable[Reopen], scored_at: float) -> list[Verdict]:
-        """Put these verdicts in the place of older ones and forget what was to be done; gives those that changed."""
+    def revise(
+        self, verdicts: Iterable[Verdict], done: Iterable[Reopen], scored_at: float, heard: Heard = NOTHING_HEARD
+    ) -> list[Verdict]:
+        """Put these verdicts in the place of older ones and forget what was to be done; gives those that changed.
+
+        `heard` says when hosts spoke, by what is known now: silences that it disproves are taken back.
+        """
         with transaction(self.db) as db:
             revised, changed = revise_verdicts(db, verdicts, scored_at)
+            changed |= mend(db, take_back(db, heard))
             keys = [(each.agent, each.host, each.window_start) for each in done]
             db.executemany("DELETE FROM reopen WHERE agent = ? AND host = ? AND window_start = ?", keys)
             save_hosts(db, revised)

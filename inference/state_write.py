@@ -75,14 +75,25 @@ def revise_verdicts(
         if incident_id is not None:
             touched.add(int(incident_id))
         revised.append(verdict)
+    return revised, mend(db, touched)
+
+
+def mend(db: sqlite3.Connection, touched: Iterable[int]) -> dict[str, Incident]:
+    """Write these incidents anew from their verdicts; gives those that have any left, by key."""
     mended = filter(None, (_mend(db, incident_id) for incident_id in sorted(touched)))
-    return revised, {incident.key: incident for incident in mended}
+    return {incident.key: incident for incident in mended}
 
 
 def open_incidents(db: sqlite3.Connection) -> list[Incident]:
     """The incidents that a coming anomaly may still join, with what is needed to go on naming them."""
     rows = db.execute("SELECT * FROM incidents WHERE state = 'open'").fetchall()
     return [_incident(row, kinds_of(db, row)) for row in rows]
+
+
+def end_incidents(db: sqlite3.Connection, agent: str, why: str) -> int:
+    """End what is open of an agent that nothing is judged for any more; gives how many. sqlite3.Error passes through."""
+    query = "UPDATE incidents SET state = 'ended', description = description || ? WHERE agent = ? AND state = 'open'"
+    return db.execute(query, (why, agent)).rowcount
 
 
 def save_hosts(db: sqlite3.Connection, verdicts: Iterable[Verdict]) -> None:

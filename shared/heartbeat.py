@@ -42,6 +42,12 @@ class Heartbeats:
             else:
                 self._last.pop(window.host, None)
 
+    def hear_late(self, host: str, time: float) -> None:
+        """A host that is watched had spoken at `time` (s), though its row came late."""
+        if host in self._last:
+            last, role = self._last[host]
+            self._last[host] = max(time, last), role
+
     def silent(self, spoke: set[str], end: float, limits: Mapping[str, SilenceLimits | None]) -> list[Silence]:
         """Steady hosts with no rows in the span that ends at `end` (s) and quiet beyond their limit, by name."""
         if self._company and end - self._talk > PAUSE_S:

@@ -12,9 +12,11 @@ from typing import Any
 from shared.causes import Causes
 from shared.classify import Classifier
 from shared.features import Window
+from shared.heartbeat import Heartbeats
 from shared.model import Model
+from shared.reference import SilenceLimits
 from shared.silence import SilenceWatch
-from shared.values import Row, Verdict
+from shared.values import WINDOW_ROWS, Row, Verdict
 
 REMEMBERED = 4_000  # different messages: 3 MB
 
@@ -36,9 +38,11 @@ class Judge:
         self._classifier = Classifier(model, budget, self._extractor.table.events_of())
         self._programs = frozenset(model.spec.programs)
         self._watch = SilenceWatch(model.spec.silence) if model.spec.silence else None
+        self._hearts = Heartbeats(model.spec.heartbeats) if model.spec.heartbeats else None
         self._causes = Causes(model.spec)
         self._span = model.spec.window_s
-        self._limits: dict[str, Any] = {}
+        self._limits: dict[str, SilenceLimits | None] = {}  # of every host that has spoken
+        self._rows: dict[tuple[str, float], int] = {}  # of each host's open windows
         self._ticked = -math.inf  # windows that end here or earlier have been looked at for silences
 
     @property
@@ -64,11 +68,24 @@ class Judge:
         return self._ticked - self.model.spec.long_windows * self._span
 
     def add(self, row: Row) -> None:
-        """Take in a row; rows of programs that the agent does not watch are ignored."""
+        """Take in a row; rows of programs that the agent does not watch are ignored.
+
+        Of one host's window the first `WINDOW_ROWS` are read, the others of a flood counted: it must not eat the machine.
+        """
         if row[3] in self._programs:
-            self._extractor.add(row)
+            place = row[2], row[1] // self._span
+            rows = self._rows[place] = self._rows.get(place, 0) + 1
+            if rows <= WINDOW_ROWS:
+                self._extractor.add(row)
 
     warm = add  # rows of windows that were judged before fill the trailing view; `resume` closes them unheard
+
+    def hear_late(self, row: Row) -> None:
+        """A row came of a window that is judged: its host was less silent than it seemed."""
+        if row[3] in self._programs:
+            for watch in (self._watch, self._hearts):
+                if watch is not None:
+                    watch.hear_late(row[2], row[1])
 
     def resume(self) -> None:
         """After `restore` and `warm`: close again, without verdicts, what was judged before the restart."""
@@ -77,7 +94,7 @@ class Judge:
 
     def close(self, until: float) -> list[Verdict]:
         """Verdicts of all windows that end at `until` (s) or earlier, silences included, by (window start, host)."""
-        windows = self._extractor.close(until)
+        windows = self._with_floods(self._extractor.close(until))
         last = (
             until // self._span * self._span
             if math.isfinite(until)
@@ -91,14 +108,23 @@ class Judge:
         if last > self._ticked:
             self._ticked = last
             self._extractor.forget(last - self.model.spec.long_windows * self._span)
+            self._rows = {place: rows for place, rows in self._rows.items() if place[1] * self._span >= last}
         return verdicts
+
+    def _with_floods(self, windows: list[Window]) -> list[Window]:
+        """The windows with all their rows, marked where rows were passed over."""
+        found = []
+        for window in windows:
+            over = self._rows.get((window.host, window.start // self._span), 0) - WINDOW_ROWS
+            found.append(window._replace(rows=window.rows + over, sampled=True) if over > 0 else window)
+        return found
 
     def _by_end(self, windows: Iterable[Window], last: float) -> Iterator[tuple[float, list[Window]]]:
         """The windows grouped by their end, spans without any window included once silences can be told."""
         groups: dict[float, list[Window]] = {}
         for window in windows:
             groups.setdefault(window.end, []).append(window)
-        if self._watch is not None and math.isfinite(last):
+        if (self._watch or self._hearts) and math.isfinite(last):
             first = self._ticked + self._span if math.isfinite(self._ticked) else min(groups, default=last)
             spans = min(int((last - first) / self._span) + 1, 10_000)  # a jump of the clock is no month of silences
             for k in range(spans):
@@ -106,20 +132,30 @@ class Judge:
         return iter(sorted(groups.items()))
 
     def _silences(self, spoke: list[Window], end: float) -> list[Verdict]:
-        if self._watch is None:
+        """Verdicts on hosts that should have spoken; an access point that was, is not told of as anything else too."""
+        if self._watch is None and self._hearts is None:
             return []
         for window in spoke:
-            self._watch.see(window)
             if window.host not in self._limits:
-                self._limits[window.host] = self.model.reference.silence.get(self.model.host_hash(window.host))
-        silent = self._watch.silent({window.host for window in spoke}, end, self._limits)
-        return [self._classifier.silence(silence, end - self._span, end) for silence in silent]
+                self._limits[window.host] = self._limit_of(window.host)
+            if self._watch is not None:
+                self._watch.see(window)
+        names = {window.host for window in spoke}
+        silent = self._watch.silent(names, end, self._limits) if self._watch else []
+        if self._hearts is not None:
+            self._hearts.hear(spoke, end, self._limits)
+            silent += self._hearts.silent(names | {one.host for one in silent}, end, self._limits)
+        return [self._classifier.silence(one, end - self._span, end) for one in silent]
+
+    def _limit_of(self, host: str) -> SilenceLimits | None:
+        return self.model.reference.silence.get(self.model.host_hash(host))
 
     def memory(self) -> dict[str, Any]:
         """What must survive a restart, for JSON."""
         return {
             "closed_until": self._ticked if math.isfinite(self._ticked) else None,
             "silence": self._watch.memory() if self._watch else {},
+            "heartbeats": self._hearts.memory() if self._hearts else {},
             "causes": self._causes.memory(),
         }
 
@@ -128,10 +164,13 @@ class Judge:
         closed = memory.get("closed_until")
         self._ticked = -math.inf if closed is None else float(closed)
         self._causes.restore(memory.get("causes", []))
+        silence, hearts = memory.get("silence", {}), memory.get("heartbeats", {})
         if self._watch:
-            self._watch.restore(memory.get("silence", {}))
-            hosts = memory.get("silence", {}).get("last", {})
-            self._limits = {host: self.model.reference.silence.get(self.model.host_hash(host)) for host in hosts}
+            self._watch.restore(silence)
+        if self._hearts:
+            self._hearts.restore(hearts)
+        hosts = {**silence.get("last", {}), **hearts.get("last", {})}
+        self._limits = {host: self._limit_of(host) for host in hosts}
 
 
 def replay(rows: Iterable[Row], judge: Judge) -> Iterator[Verdict]:

@@ -49,6 +49,11 @@ class SilenceWatch:
             elif len(present) < MAX_DEVICES or device in present:
                 present[device] = time
 
+    def hear_late(self, host: str, time: float) -> None:
+        """A host that is watched had spoken at `time` (s), though its row came late."""
+        if host in self._last:
+            self._last[host] = max(time, self._last[host])
+
     def anybody_there(self, host: str) -> bool:
         """Whether clients were there when the host last spoke."""
         last = self._last[host]

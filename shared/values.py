@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 Row = tuple[int, float, str, str, str, int, str]
 
 NO_SEVERITY = -1
+SILENT = "silence"  # what found a verdict on a host that said nothing
+WINDOW_ROWS = 20_000  # of one host's window that are read; a flood's others are counted only
 
 
 def iso(time_s: float) -> str:

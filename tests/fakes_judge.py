@@ -29,6 +29,7 @@ class FakeJudge:
         self.agent, self.version, self.busy, self.fails = agent, version, busy, fails
         self.closed_until = -math.inf
         self.budget: float | None = None
+        self.heard_late: list[float] = []
         self._open: dict[tuple[int, str], list[int]] = {}
         self._past: dict[str, list[tuple[int, list[int]]]] = {}
 
@@ -53,6 +54,9 @@ class FakeJudge:
         index = int(row[1] // SPAN_S)
         assert (index + 1) * SPAN_S > self.closed_until, "a judge is shown no late row"
         self._open.setdefault((index, row[2]), []).append(row[0])
+
+    def hear_late(self, row: Row) -> None:
+        self.heard_late.append(row[1])
 
     def set_budget(self, budget: float | None) -> None:
         self.budget = budget

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from inference import state_read as read
-from shared.values import Row
-from tests.fakes_judge import fake_serving
+from shared.values import Moved, Row, Verdict
+from tests.fakes_judge import FakeJudge, fake_serving
 from tests.flow.test_cycle import START, Pi, expected, told, traffic
 
 
@@ -176,3 +176,54 @@ def test_rows_from_the_future_wait_for_their_time_outside_of_memory(pi: Pi) -> N
     settle(pi)
     later = [each for each in pi.verdicts() if each.host == "ap9"]
     assert [(each.window_start, each.rows) for each in later] == [(START + ahead, 28)]
+
+
+def silence(quiet_s: float, end: float, limit_s: float = 900.0, host: str = "ap1") -> Verdict:
+    """A verdict on a window without rows, as a judge with a memory makes it."""
+    moved = Moved("silence_s", quiet_s, 0.0, limit_s, 1.0)
+    return Verdict(
+        agent="wifi", host=host, window_start=START + end - 300, window_end=START + end, role="any", rows=0, score=1.0,
+        rarity=9.0, is_anomaly=True, type="ap_hang", severity="critical", confidence=0.8, description="quiet", features={},
+        explanation=(moved,), model_version=fake_serving().version, found_by="silence",
+    )  # fmt: skip
+
+
+def test_a_silence_that_late_rows_disprove_is_taken_back(pi: Pi) -> None:
+    pi.write(line(1, 10), line(9, 3000, "ap2"))
+    pi.now = START + 3400
+    pi.cycle()
+    silences = [silence(990, 1200), silence(1290, 1500), silence(2790, 3000)]
+    pi.state.commit(pi.standing.cursor, silences, {}, pi.standing.incidents, {}, pi.now)
+    pi.write(line(2, 1050))  # heard of in the window before the first silence, and quiet from then on
+    settle(pi)
+    left = [each for each in pi.verdicts() if each.found_by == "silence"]
+    assert [each.window_end - START for each in left] == [3000]
+    (incident,) = read.incidents(pi.db)
+    assert (incident.windows, incident.started - START) == (1, 2700)
+    pi.write(line(3, 2500))
+    settle(pi)
+    (incident,) = read.incidents(pi.db)
+    assert (incident.windows, incident.state) == (0, "ended")
+    assert "taken back" in incident.description
+
+
+def test_the_silences_of_other_hosts_stay(pi: Pi) -> None:
+    pi.write(line(1, 10), line(9, 3000, "ap2"))
+    pi.now = START + 3400
+    pi.cycle()
+    other = silence(2690, 2700, host="ap2")
+    pi.state.commit(pi.standing.cursor, [other], {}, pi.standing.incidents, {}, pi.now)
+    pi.write(line(2, 2000))
+    settle(pi)
+    assert [each.host for each in pi.verdicts() if each.found_by == "silence"] == ["ap2"]
+
+
+def test_the_judge_hears_that_a_late_row_was_written_in_time(pi: Pi) -> None:
+    pi.write(line(1, 10), line(3, 20))
+    pi.now = START + 400
+    pi.cycle()
+    pi.write(line(2, 15))
+    pi.cycle()
+    (judge,) = [bench.judge for bench in pi.judges._benches.values()]
+    assert isinstance(judge, FakeJudge)
+    assert judge.heard_late == [START + 15]
