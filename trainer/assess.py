@@ -18,6 +18,9 @@ from trainer.learn import Learner
 from trainer.model_config import TrainConfig
 from trainer.source import Source
 from trainer.table import tabulate
+from trainer.watched import Cancelled, Progress, part
+
+TABLE_SHARE = 0.3  # of the work is making windows
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def assess(
     if labels:
         found = evaluate(model, source.rows(), labels, budget=budget, seed=seed, check=check)
     else:
-        found = _injected(model, source, budget, seed, faults_each, check)
+        found = _injected(model, source, budget, seed, faults_each, check, lambda share: progress("evaluate", share))
     progress("evaluate", 1.0)
     events = found.events
     asked = asked_of(model.metadata) if thresholds is None else thresholds
@@ -81,18 +84,19 @@ def assess(
 
 
 def _injected(
-    model: Model, source: Source, budget: float | None, seed: int, each: int, check: Callable[[], None]
+    model: Model, source: Source, budget: float | None, seed: int, each: int, check: Cancelled, progress: Progress
 ) -> Evaluation:
     spec, config = model.spec, TrainConfig()
     tables = tabulate(source.rows(), spec, model.reference.known)
     clean = guard(tables.roles, spec, config)
     roles = {role: table for role, table in clean.roles.items() if role in model.forests}
+    progress(TABLE_SHARE)
     material = Material(spec, config, roles, tables, Learner(spec, ""), source.between)
     if not roles:
         return replace(evaluate(model, (), ()), notes=("the export holds no window of the model's roles",))
     return evaluate_injected(
         model, source.rows(), material.clean_between(*material.span), material.span, avoid=material.unclean(),
-        budget=budget, each=each, seed=seed, check=check,
+        budget=budget, each=each, seed=seed, check=check, progress=part(progress, TABLE_SHARE, 1.0),
     )  # fmt: skip
 
 

@@ -21,9 +21,10 @@ from trainer.judged import IGNORED, NONE, Against, Judged
 from trainer.labels import Episode
 from trainer.seen import Watcher
 from trainer.trivial import Floats
-from trainer.watched import Cancelled, Progress, Watched, no_check, no_progress, span_weeks
+from trainer.watched import Cancelled, Progress, Watched, no_check, no_progress, part, span_weeks
 
 EACH = 3  # injected faults of every kind
+ROWS_SHARE = 0.6  # of the work is judging the log itself
 
 
 def evaluate(
@@ -66,7 +67,8 @@ def evaluate_injected(
     parts: named spans of window numbers whose rate of false incidents is told apart.
     """
     model = _at(model, budget)
-    watcher, watched, against = Watcher(model), Watched(progress, check), Against(episodes)
+    watcher, against, width = Watcher(model), Against(episodes), model.spec.window_s
+    watched = Watched(part(progress, 0.0, ROWS_SHARE), check, (span[0] * width, span[1] * width))
     planned = plan(load_faults(model.agent), clean, model.spec, span, each=each, seed=seed, avoid=avoid)
     collector, cast = Collector(planned, model.spec), Cast(model.spec)
 
@@ -76,13 +78,13 @@ def evaluate_injected(
             cast.see(row)
             yield row
 
-    width = model.spec.window_s
     against.take(watcher, looked_at(), span[0] * width, span[1] * width)
     ordinary = [NONE if group == NONE else IGNORED for group in against.groups]
     judged = Judged(INJECTED, against.seen, ordinary, [NONE] * len(ordinary), [], episodes)
     hosts = len({one.host for one in judged.seen})
-    for one, own in zip(planned, collector.rows, strict=True):
+    for number, (one, own) in enumerate(zip(planned, collector.rows, strict=True)):
         check()
+        part(progress, ROWS_SHARE, 1.0)(number / len(planned))
         _one_fault(watcher, one, own, cast, judged)
     weeks = hosts * (span[1] - span[0]) * width / WEEK_S
     found = measure(model, judged, weeks, seed=seed, reference=reference)

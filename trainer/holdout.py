@@ -29,13 +29,14 @@ from trainer.modelling import Fitted, calibrate_and_fit
 from trainer.normal import reference_json, silence_limits
 from trainer.seen import Watcher
 from trainer.table import RoleTable, Tables
-from trainer.watched import Watched, span_weeks
+from trainer.watched import Cancelled, Progress, Watched, no_check, no_progress, part, span_weeks
 
 LEAST_TRAINING = 50  # windows of a role
 LEAST_HELD_BACK = 20  # windows; in fewer there is no place for a fault
 LEAST_LEAVES = 3  # rows that tell of a client's leaving before access points are believed to log it
 LABEL_BLOCKS = 3
 MOST_FOLDS = 7  # for the threshold of a model that is only measured
+FIT_SHARE = 0.5  # of measuring is fitting
 WARM_S = 7200.0  # rows before a span that fill trailing views and tell who is there
 
 
@@ -87,7 +88,9 @@ def held_back_from(config: TrainConfig, span: tuple[int, int]) -> tuple[int, int
     return test - round(config.training.validation_size * (end - first)), test
 
 
-def model_without(material: Material, start: int, end: int, until: float) -> Model | None:
+def model_without(
+    material: Material, start: int, end: int, until: float, progress: Progress = no_progress
+) -> Model | None:
     """A model of the windows outside of [start, end), knowing what was seen before `until` (s); None from too few."""
     kept = {role: table.pick((table.index < start) | (table.index >= end)) for role, table in material.roles.items()}
     kept = {role: table for role, table in kept.items() if len(table) >= LEAST_TRAINING}
@@ -96,7 +99,7 @@ def model_without(material: Material, start: int, end: int, until: float) -> Mod
     known, config = material.learner.known(until), material.config
     folds = min(MOST_FOLDS, config.training.cross_validation_folds)
     config = replace(config, training=replace(config.training, cross_validation_folds=folds))
-    fitted = calibrate_and_fit(kept, material.spec, config, known.salt)
+    fitted = calibrate_and_fit(kept, material.spec, config, known.salt, progress)
     files = {
         "agent.yaml": material.spec.raw,
         "scorer.npz": dump_forests(fitted.forests),
@@ -109,14 +112,14 @@ def model_without(material: Material, start: int, end: int, until: float) -> Mod
     return load_model(files)
 
 
-def hold_out(material: Material, check: Callable[[], None] = lambda: None) -> Evaluation | None:
+def hold_out(material: Material, check: Cancelled = no_check, progress: Progress = no_progress) -> Evaluation | None:
     """The recipe on the last part of the time, with faults laid into it; None where there is too little for a split."""
     span, width = material.span, material.spec.window_s
     valid, test = held_back_from(material.config, span)
     if valid <= span[0]:
         return None
     clean = material.clean_between(valid, span[1])
-    model = model_without(material, valid, span[1], valid * width)
+    model = model_without(material, valid, span[1], valid * width, part(progress, 0.0, FIT_SHARE))
     if model is None or sum(len(indices) for hosts in clean.values() for indices in hosts.values()) < LEAST_HELD_BACK:
         return None
     early = {role: table.pick(table.index < valid) for role, table in material.roles.items() if role in model.forests}
@@ -131,6 +134,7 @@ def hold_out(material: Material, check: Callable[[], None] = lambda: None) -> Ev
         seed=material.config.model.random_state,
         reference={role: counts_of_table(table) for role, table in early.items()},
         parts={"validation": (valid, test), "test": (test, span[1])},
+        progress=part(progress, FIT_SHARE, 1.0),
         check=check,
     )
 
@@ -142,15 +146,18 @@ def counts_of_table(table: RoleTable) -> npt.NDArray[np.float64]:
     return counts
 
 
-def judge_labels(material: Material, check: Callable[[], None] = lambda: None) -> Evaluation | None:
+def judge_labels(
+    material: Material, check: Cancelled = no_check, progress: Progress = no_progress
+) -> Evaluation | None:
     """Every third of the log judged by a model of the other two, against the labels; None where there is too little."""
     (first, end), width = material.span, material.spec.window_s
-    watched, against = Watched(lambda share: None, check), Against(material.labels)
+    watched, against = Watched(no_progress, check), Against(material.labels)
     edges = np.linspace(first, end, LABEL_BLOCKS + 1).round().astype(int)
     model: Model | None = None
-    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+    for number, (start, stop) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
         check()
-        model = model_without(material, start, stop, float("inf"))
+        own = part(progress, number / LABEL_BLOCKS, (number + FIT_SHARE) / LABEL_BLOCKS)
+        model = model_without(material, start, stop, float("inf"), own)
         if model is None:
             return None
         last = stop == end

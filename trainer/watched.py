@@ -21,13 +21,21 @@ def no_progress(_share: float) -> None:
     """Nobody watches."""
 
 
-class Watched:
-    """Counts rows, hosts and time while they stream by, tells progress and asks whether to go on."""
+def part(progress: Progress, start: float, stop: float) -> Progress:
+    """Progress of one part of the work, which goes from `start` to `stop` of the whole."""
+    return lambda share: progress(start + share * (stop - start))
 
-    def __init__(self, progress: Progress, check: Cancelled, expected: int = 0) -> None:
+
+class Watched:
+    """Counts rows, hosts and time while they stream by, tells progress and asks whether to go on.
+
+    span: from when to when the rows go (s), by which their time says how much is done.
+    """
+
+    def __init__(self, progress: Progress, check: Cancelled, span: tuple[float, float] | None = None) -> None:
         self.count, self.first, self.last = 0, 0.0, 0.0
         self.hosts: set[str] = set()
-        self._progress, self._check, self._expected = progress, check, expected
+        self._progress, self._check, self._span = progress, check, span
 
     def rows(self, rows: Iterable[Row]) -> Iterable[Row]:
         for row in rows:
@@ -38,8 +46,13 @@ class Watched:
             self.hosts.add(row[2])
             if self.count % CHECK_EVERY == 0:
                 self._check()
-                self._progress(min(0.99, self.count / self._expected) if self._expected else 0.0)
+                self._tell()
             yield row
+
+    def _tell(self) -> None:
+        if self._span is not None:
+            start, end = self._span
+            self._progress(min(0.99, max(0.0, (self.last - start) / max(1.0, end - start))))
 
 
 def span_weeks(watched: Watched) -> float:

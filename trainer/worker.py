@@ -133,12 +133,13 @@ class Worker:
         with Child(job, self.settings, self.store.log_of(job), self._limits(job), self.command) as child:
             noted = 0.0
             while child.tick(TOLD_S if not bell.is_set() else 0.0):
+                woken = bell.is_set()
                 bell.clear()
                 if self._stop.is_set():
                     child.end()
                     self.store.give_back(job, self.now())
                     return
-                if child.news or time.monotonic() - noted >= 1.0:
+                if child.news or woken or time.monotonic() - noted >= 1.0:
                     noted = time.monotonic()
                     if self.store.tell(job.number, self.now(), **child.told()):
                         child.end()
