@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import socket
+import sys
+import termios
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.services import MissingPartError, Part, Server, find, free_port, version_of
+from tests.services import MissingPartError, Part, Server, find, free_port, version_of, wait_until
 
 RSYSLOG = Path(__file__).resolve().parent.parent / "deploy" / "rsyslog"
 MODULES = ("/usr/lib/*/rsyslog/ompgsql.so", "/usr/lib64/rsyslog/ompgsql.so", "/usr/lib/rsyslog/ompgsql.so")
@@ -57,11 +60,12 @@ class RsyslogServer(Server):
             assert out.recv(1) == b"", "rsyslogd closes when it has read to the end"
 
     def send_local(self, lines: Iterable[bytes]) -> None:
-        """Lines as a program on the same machine logs them."""
+        """Lines as a program on the same machine logs them; returns when rsyslogd has read the last."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
             out.connect(str(self.socket))
             for line in lines:
                 out.send(line)
+            wait_until(lambda: _unread(out) == 0, "rsyslogd to read its socket")
 
     def queued_on_disk(self) -> int:
         """Bytes that wait in the work folder."""
@@ -69,6 +73,11 @@ class RsyslogServer(Server):
 
     def _config(self) -> str:
         return (self.folder / "rsyslog.conf").read_text()
+
+
+def _unread(out: socket.socket) -> int:
+    """Bytes that were sent and nobody has received."""
+    return int.from_bytes(fcntl.ioctl(out, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def to_database(part: Part, dsn: str) -> RsyslogServer:
