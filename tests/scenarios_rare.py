@@ -210,6 +210,19 @@ def hung_and_back(at: float) -> list[Row]:
     return [row(at + 0.001 * k, text) for k, text in enumerate(waited)]
 
 
+def crowd(at: float) -> list[Row]:
+    """A hall full of phones: 250 that roam between two access points, some asleep when they are answered."""
+    rows = []
+    for n in range(250):
+        for visit, t in enumerate(every(at + 6 * n % 1500, 2 + n % 4, 200)):
+            host = ("ap1", "ap2")[(n + visit) % 2]
+            rows += ap_join(t, stranger(n), host)
+            if n % 8 == 0:
+                asleep = f"wlan0: STA {stranger(n)} IEEE 802.11: did not acknowledge authentication response"
+                rows += say(host, [t - 1], asleep)
+    return rows
+
+
 RARE: list[tuple[Callable[[float], list[Row]], str, str]] = [
     (logins_without_join, "ap1", "auth_flood"),
     (full_table, "ap1", "auth_flood"),

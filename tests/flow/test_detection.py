@@ -15,7 +15,7 @@ from shared.model import Model, load_model
 from shared.values import Row
 from tests.rows import START, in_order, write_export
 from tests.scenarios import CASES, DAY, calm, wps_success
-from tests.scenarios_rare import RARE, guessing_at_a_stock_debian
+from tests.scenarios_rare import RARE, crowd, guessing_at_a_stock_debian
 from trainer.model_config import load_model_config
 from trainer.pipeline import train
 
@@ -72,6 +72,11 @@ def test_where_no_wrong_password_is_logged_guessing_is_told_by_joins_that_end_at
 
 def test_ordinary_life_raises_nothing(model: Model) -> None:
     assert incidents(model, [r for r in calm(DAYS + 2, seed=3) if r[1] >= START + DAYS * DAY]) == []
+
+
+def test_a_hall_full_of_roaming_phones_is_unusual_and_no_attack(model: Model, ordinary: list[Row]) -> None:
+    found = incidents(model, in_order(ordinary, crowd(AT)))
+    assert {one.type for one in found} == {"unusual"}, [(one.host, dict(one.kinds)) for one in found]
 
 
 def test_a_guest_who_uses_the_wps_button_is_no_failed_login(model: Model, ordinary: list[Row]) -> None:
