@@ -18,7 +18,6 @@ from trainer.web.app import create_app as create_trainer
 selenium = pytest.importorskip("selenium")
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.expected_conditions import staleness_of  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 from tests.chromium import WAIT_S, look, sign_in, started  # noqa: E402
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.browser
 PI = ("/", "/?span=7d", "/incidents", "/incidents?host=ap1&severity=info", "/incidents/{evil_twin}", "/incidents/{ap_hang}",
       "/models", f"/models/wifi/{web_data.PREVIOUS}/activate", "/access", f"/models/wifi/{web_data.ACTIVE}",
       f"/models/wifi/{web_data.PREVIOUS}/challenge", "/agents", "/performance", "/transfers", "/settings",
-      "/api-guide")  # fmt: skip
+      "/notifications", "/api-guide")  # fmt: skip
 TRAINER = (
     "/",
     f"/models/wifi/{web_trainer.VERSION}",
@@ -134,96 +133,3 @@ def test_the_theme_button_acts_at_once_and_is_remembered(driver: webdriver.Chrom
     driver.get(sites["pi"] + "/incidents")
     assert driver.execute_script(root) == "dark"
     driver.delete_cookie("pipit_theme")
-
-
-def test_from_the_overview_to_the_evidence_in_one_click(driver: webdriver.Chrome, sites: dict[str, str]) -> None:
-    sign_in(driver, sites["pi"])
-    look(driver, 1280, False)
-    driver.get(sites["pi"] + "/")
-    link = driver.find_element(By.CSS_SELECTOR, "a.inc")
-    wanted = link.find_element(By.TAG_NAME, "b").text.splitlines()[-1]
-    link.click()
-    WebDriverWait(driver, WAIT_S).until(lambda each: "/incidents/" in each.current_url)
-    assert driver.find_element(By.TAG_NAME, "h1").text == wanted
-    assert driver.find_elements(By.CSS_SELECTOR, ".log code")
-
-
-def test_rolling_back_works_without_scripts(driver: webdriver.Chrome, sites: dict[str, str]) -> None:
-    sign_in(driver, sites["pi"])
-    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    try:
-        driver.get(sites["pi"] + "/models")
-        driver.find_element(By.LINK_TEXT, "Roll back…").click()
-        WebDriverWait(driver, WAIT_S).until(lambda each: each.current_url.endswith("/activate"))
-        driver.find_element(By.CSS_SELECTOR, "main .btn.go").click()
-        WebDriverWait(driver, WAIT_S).until(lambda each: each.current_url.endswith("/models"))
-        assert f"Asked for wifi {web_data.PREVIOUS}" in driver.find_element(By.TAG_NAME, "main").text
-    finally:
-        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-
-
-def press(driver: webdriver.Chrome, css: str) -> str:
-    """Press a button of a form and give what the next page's notice says."""
-    before = driver.find_element(By.TAG_NAME, "html")
-    driver.find_element(By.CSS_SELECTOR, css).click()
-    WebDriverWait(driver, WAIT_S).until(staleness_of(before))  # the page before may show a notice of its own
-    found = WebDriverWait(driver, WAIT_S).until(lambda each: each.find_elements(By.CSS_SELECTOR, ".note[role=status]"))
-    return str(found[0].text)
-
-
-@pytest.fixture
-def without_scripts(driver: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
-    """A browser whose user has switched JavaScript off."""
-    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    yield driver
-    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-
-
-def test_an_incident_is_marked_muted_and_both_are_taken_back(
-    driver: webdriver.Chrome, sites: dict[str, str], without_scripts: webdriver.Chrome
-) -> None:
-    sign_in(driver, sites["pi"])
-    driver.get(sites["pi"] + "/incidents/8")
-    assert "false alarm" in press(driver, "button[value=false]")
-    assert "it was a false alarm" in driver.find_element(By.TAG_NAME, "main").text
-    driver.find_element(By.CSS_SELECTOR, "#mute summary").click()
-    assert "Muted on this host" in press(driver, "#mute form button")
-    assert "Taken back" in press(driver, "button[value=none]")
-    driver.get(sites["pi"] + "/incidents")
-    assert "The mute has ended" in press(driver, "[aria-labelledby=mu] form button")
-
-
-def test_the_alert_budget_is_set_and_nonsense_is_told_beside_the_field(
-    driver: webdriver.Chrome, sites: dict[str, str], without_scripts: webdriver.Chrome
-) -> None:
-    sign_in(driver, sites["pi"])
-    driver.get(sites["pi"] + "/settings")
-    field = driver.find_element(By.NAME, "per_week")
-    field.clear()
-    field.send_keys("lots")
-    driver.find_element(By.CSS_SELECTOR, "main .btn.go").click()
-    WebDriverWait(driver, WAIT_S).until(lambda each: each.find_elements(By.CSS_SELECTOR, "[aria-invalid=true]"))
-    field = driver.find_element(By.NAME, "per_week")
-    field.clear()
-    field.send_keys("0.5")
-    assert "wifi may raise 0.5 incidents" in press(driver, "main .btn.go")
-
-
-def test_a_challenger_is_stopped_and_asked_for_again(
-    driver: webdriver.Chrome, sites: dict[str, str], without_scripts: webdriver.Chrome
-) -> None:
-    sign_in(driver, sites["pi"])
-    driver.get(sites["pi"] + "/models")
-    assert "comparison has ended" in press(driver, "[aria-labelledby=beside-wifi] form button")
-    driver.get(sites["pi"] + f"/models/wifi/{web_data.PREVIOUS}/challenge")
-    assert "alerts nobody" in press(driver, "main .btn.go")
-
-
-def test_an_agent_pauses_and_goes_on(
-    driver: webdriver.Chrome, sites: dict[str, str], without_scripts: webdriver.Chrome
-) -> None:
-    sign_in(driver, sites["pi"])
-    driver.get(sites["pi"] + "/agents")
-    assert "wifi pauses" in press(driver, "[aria-labelledby=a-wifi] form[method=post] button")
-    assert "wifi is paused" in driver.find_element(By.TAG_NAME, "main").text
-    assert "wifi goes on" in press(driver, "[aria-labelledby=a-wifi] form[method=post] button")
