@@ -38,6 +38,13 @@ def models_list(settings: Settings, agent: str | None, as_json: bool) -> None:
     for entry in entries:
         kept = catalogue.kept_of(settings.models_dir, entry.agent, entry.version)
         click.echo(clean(f"{'*' if entry.active else ' '} {entry.model_id:<32} {_line(entry, kept)}"))
+    if not entries:
+        _nothing(settings, "no model yet", "`pipit-trainer train EXPORT` makes one")
+
+
+def _nothing(settings: Settings, what: str, more: str) -> None:
+    """An empty answer says so to a person, with the folder that was looked into, and nothing to a pipe."""
+    click.echo(clean(f"{what} in {settings.models_dir.absolute()}; {more}"), err=True)
 
 
 def _line(entry: registry.ModelEntry, kept: Any) -> str:
@@ -169,6 +176,8 @@ def models_prune(
         return
     for model_id in gone:
         click.echo(f"{'would remove' if dry_run else 'archived' if pack else 'removed'} {model_id}")
+    if not gone:
+        _nothing(settings, "nothing to remove", f"{keep} of each agent and all that serve stay")
 
 
 @models.command("restore")
@@ -177,8 +186,11 @@ def models_prune(
 def models_restore(settings: Settings, model_id: str | None) -> None:
     """Bring MODEL_ID back from the archive, checked; without it list what is there."""
     if model_id is None:
-        for name in archive.archived(settings.models_dir):
+        names = archive.archived(settings.models_dir)
+        for name in names:
             click.echo(name)
+        if not names:
+            _nothing(settings, "nothing is archived", "`models prune --archive` does that")
         return
     click.echo(f"restored {layout.model_id(*archive.unpack(settings.models_dir, model_id))}")
     catalogue.refresh_or_warn(settings.models_dir, state_of(settings), time.time())

@@ -69,6 +69,8 @@ def targets_list(settings: Any, as_json: bool) -> None:
     for row in rows:
         said = ", ".join(f"{agent} {t['version']} {t['state']}" for agent, t in row["last"].items()) or "nothing yet"
         click.echo(clean(f"{row['name']:<16} {row['url']:<48} {','.join(row['groups']):<12} {said}"))
+    if not rows:
+        click.echo("no target yet; `pipit-trainer targets add NAME URL` adds one", err=True)
 
 
 @targets.command("remove")
@@ -124,6 +126,8 @@ def targets_history(
         click.echo(
             clean(f"{when}  {t.what:<8} {t.agent} {t.version:<20} {t.target:<16} {t.state:<9} {t.code} {t.reason}")
         )
+    if not found:
+        click.echo("nothing was shipped yet that fits", err=True)
 
 
 @targets.command("marks")

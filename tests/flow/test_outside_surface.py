@@ -132,6 +132,9 @@ def test_what_the_trainer_prints_as_json_has_its_keys(run: Run, attack: Path) ->
     for empty in ("models list", "targets list", "targets history", "models prune"):
         done = run(f"pipit-trainer {empty} --json")
         assert (done.code, json.loads(done.out)) == (0, []), empty
+        told = run(f"pipit-trainer {empty}")
+        assert (told.code, told.out) == (0, ""), empty
+        assert told.err.startswith("no"), "a person is told that there is nothing, and a pipe gets nothing"
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------

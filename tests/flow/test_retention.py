@@ -63,7 +63,7 @@ def test_the_trainer_keeps_what_its_targets_run_watch_or_would_go_back_to(
 def test_retention_days_keep_young_versions(workshop: Workshop, run: Callable[..., Result]) -> None:
     for version in (V1, V2, V3):
         workshop.make(version)
-    assert run("prune", "--keep", "1", "--older-than-days", "100000").output == ""
+    assert run("prune", "--keep", "1", "--older-than-days", "100000").stdout == ""
     assert run("prune", "--keep", "1", "--older-than-days", "1").output == f"removed wifi_{V1}\nremoved wifi_{V2}\n"
 
 
