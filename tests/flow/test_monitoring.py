@@ -26,7 +26,6 @@ __all__ = ["trained"]
 CONFIG = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "pipit.json"
 ALERTS = "pipit-alerts.yml"
-LATER = {"model_feature_drift", "model_prediction_drift"}  # told when enough windows were compared with training
 
 
 def test_the_scrape_configuration_and_the_rules_are_valid(promtool: Path) -> None:
@@ -156,8 +155,6 @@ def queries() -> list[tuple[str, str]]:
 @pytest.mark.usefixtures("patient", "promtool")
 def test_every_query_of_the_dashboard_answers_on_a_real_prometheus(site: Prometheus) -> None:
     for panel, query in queries():
-        if any(name in query for name in LATER) and not site.ask(query):
-            continue
         wait_until(lambda query=query: bool(site.ask(query)), f"an answer for {panel}: {query}")  # type: ignore[misc]
 
 
@@ -167,7 +164,7 @@ def test_every_query_of_the_dashboard_answers_on_a_real_prometheus(site: Prometh
 def test_every_metric_of_the_alerts_is_one_that_is_scraped(site: Prometheus) -> None:
     there = {each["metric"]["__name__"] for each in site.ask('{__name__=~".+"}')}
     wanted = {name for rule in alert_rules() for name in re.findall(r"\b((?:pipit|model)_[a-z_]+)", rule["expr"])}
-    assert wanted - there <= LATER | {"pipit_trainer_shipments"}, "shipments are there once something was shipped"
+    assert wanted - there <= {"pipit_trainer_shipments"}, "shipments are there once something was shipped"
     firing = {each["metric"]["alertname"] for each in site.ask('ALERTS{alertstate="firing"}')}
     assert firing <= {"PipitModelRefused"}, "a service that is well sets nothing off"
 
