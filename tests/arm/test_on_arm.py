@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -23,6 +22,7 @@ import pytest
 
 from inference import state_read as read
 from inference.sqlite_source import create_table
+from tests.conftest import need
 from tests.daemon_process import ROOT, Trained, environment, example_rows, trained
 from tests.services import dies_with_parent, free_port, wait_until
 
@@ -51,9 +51,7 @@ class Arm:
 @pytest.fixture(scope="module")
 def arm(tmp_path_factory: pytest.TempPathFactory) -> Arm:
     """The packages of requirements-inference.lock and Pipit itself, pruned as deploy/pi/install.sh prunes them."""
-    folder = os.environ.get("ARM_ROOT", "")
-    if not folder or not Path(folder, "site").is_dir():
-        pytest.skip("no emulated machine: make arm-test prepares one")
+    folder = need("arm64").program.parent
     site = tmp_path_factory.mktemp("arm") / "site"
     shutil.copytree(Path(folder, "site"), site, symlinks=True)
     for package in ("shared", "inference"):
