@@ -66,7 +66,7 @@ def incidents_file(query: Mapping[str, Any]) -> ResponseReturnValue:
     if query["format"] == "json":
         given = answer({"incidents": [incident_values(row) for row in found], "more": False})
     else:
-        given = Response(csv_text(found), mimetype="text/csv; charset=utf-8")
+        given = Response(csv_text(found), content_type="text/csv; charset=utf-8")
     given.headers["Content-Disposition"] = f"attachment; filename=incidents.{query['format']}"
     return given
 
@@ -100,4 +100,4 @@ def metrics() -> ResponseReturnValue:
         text = this_room().metrics_file.read_text(encoding="utf-8")
     except FileNotFoundError:
         text = ""  # the daemon has not finished a cycle yet; its absence is what an alert rule looks for
-    return Response(text + this_site().meter.text(), mimetype="text/plain; version=0.0.4; charset=utf-8")
+    return Response(text + this_site().meter.text(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -160,7 +160,10 @@ def test_each_caller_gets_what_the_table_says(apps: dict[str, Flask], site: str,
         assert answer.status_code == expected, (token, answer.get_data(as_text=True)[:300])
     client = signed_in(app)
     data = {"csrf_token": csrf_of(client, "/access")} if method == "POST" else None
-    assert client.open(path, method=method, data=data).status_code == browser
+    shown = client.open(path, method=method, data=data)
+    assert shown.status_code == browser
+    told = shown.headers.get("Content-Type", "")
+    assert told.count("charset=") <= 1, f"{told}: Prometheus 3 refuses a type that says a thing twice"
 
 
 @pytest.mark.parametrize(("site", "name"), ROUTES)

@@ -130,7 +130,7 @@ def metrics() -> ResponseReturnValue:
     shipments = Counter((transfer.target, transfer.state) for transfer in room.transfers(limit=100_000))
     jobs = [JobFigures(kind, state, *figures) for (kind, state), figures in room.jobs.counts().items()]
     text = render_metrics([_figures(entry) for entry in room.models() if not entry.fault], shipments, jobs).decode()
-    return Response(text + this_site().meter.text(), mimetype="text/plain; version=0.0.4; charset=utf-8")
+    return Response(text + this_site().meter.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _figures(entry: ModelEntry) -> ModelFigures:

@@ -72,7 +72,7 @@ def as_csv() -> ResponseReturnValue:
     for one in _asked(this_room()):
         cells = (one.kind, one.about, one.details, f"{one.took:.1f}", one.state[0], one.by)
         table.writerow([iso(int(one.at)), *(clean_csv(cell) for cell in cells)])
-    answer = Response(text.getvalue(), mimetype="text/csv; charset=utf-8")
+    answer = Response(text.getvalue(), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="pipit-history.csv"'
     return answer
 

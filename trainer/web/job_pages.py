@@ -44,7 +44,7 @@ def job(number: int) -> ResponseReturnValue:
 def job_log(number: int) -> ResponseReturnValue:
     """The end of a job's log, as text."""
     lines = log_lines(this_room(), _found(number), 1_000_000)
-    return Response("\n".join(lines) + "\n", mimetype="text/plain; charset=utf-8")
+    return Response("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
 
 
 def job_stop(number: int) -> ResponseReturnValue:
