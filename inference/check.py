@@ -62,7 +62,7 @@ def _database(settings: Settings) -> Iterator[Check]:
         yield Check("database", GOOD, f"{describe_source(settings)}, table {settings.table}, newest id {head.max_id}")
         newest = source.newest_time()
         if newest is None:
-            yield Check("rows", ODD, "the table is empty", "let rsyslog write into it (docs/configuration.md)")
+            yield Check("rows", ODD, "the table is empty", "let rsyslog write into it (docs/installation.md)")
         warnings = source.warnings()
         for warning in warnings:
             text, _, cure = warning.partition("; ")
