@@ -85,18 +85,17 @@ def ship_broken(inbox: Path, good: Path) -> None:
 def test_silence_drift_refusals_and_anomalies_are_told_of_and_a_budget_of_the_page_is_taken_up(
     pi: DaemonProcess, dsn: str, hook: Hook, trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def told(pattern: str) -> list[str]:
-        whole = [f"{one['title']}\n{one['message']}" for one in hook.got]
-        return [one for one in whole if re.search(pattern, one)]
+    def told(pattern: str) -> int:
+        return sum(bool(re.search(pattern, one["title"])) for one in hook.got)
 
-    wait_until(lambda: told(r"no logs for \d+ minutes"), "to be told that no row comes", 60)
-    wait_until(lambda: told("drift: wifi is not what"), "to be told of drift", 60)
+    wait_until(lambda: told(r"no logs for \d+ minutes") > 0, "to be told that no row comes", 60)
+    wait_until(lambda: told("drift: wifi is not what") > 0, "to be told of drift", 60)
 
     ship_broken(pi.settings["INBOX"], trained.bundle)
-    wait_until(lambda: told(f"model wifi {BROKEN} was refused"), "to be told of a refused model", 60)
+    wait_until(lambda: told(f"model wifi {BROKEN} was refused") > 0, "to be told of a refused model", 60)
 
     done = insert(dsn, wrong_passwords(time.time() - 700))
-    wait_until(lambda: told("psk bruteforce on ap1"), "to be told of the anomaly", 60)
+    wait_until(lambda: told("psk bruteforce on ap1") > 0, "to be told of the anomaly", 60)
     took = time.monotonic() - done
     assert incidents(pi)["wifi"].state == "open"
     with capsys.disabled():
@@ -105,5 +104,5 @@ def test_silence_drift_refusals_and_anomalies_are_told_of_and_a_budget_of_the_pa
     browser = web_client.signed_in(create_app(pi.folder))
     web_client.post(browser, "/settings/budget", "/settings", agent="wifi", per_week="0.05")
     pi.wait("alert budgets are now {'wifi': 0.05}")
-    assert len(told("psk bruteforce on ap1")) == 1, json.dumps(hook.got)
+    assert told("psk bruteforce on ap1") == 1, json.dumps(hook.got)
     assert "Traceback" not in pi.log()
