@@ -26,6 +26,7 @@ WORDS = {
     "drifted": ("drifted", "high", "s-high"),
     "unknown": ("too few windows", "", "s-off"),
 }
+ALARMING = (drifting.WATCH, drifting.DRIFTED)
 SHOWN = 10
 
 
@@ -84,8 +85,8 @@ def view(
 ) -> PerformanceView:
     """Gather and word it."""
     told, found = summary(db, agent, version, limits, now), drifting.newest(db, agent, version)
-    rows = [_row(one, known, found) for one in found.features] if found else []
-    top = next((n for n, row in enumerate(rows) if n >= SHOWN and row.word[0] == "steady"), len(rows))
+    rows = [_row(one, known, found) for one in found.features] if found and found.worst is not None else []
+    top = next((n for n, row in enumerate(rows) if n >= SHOWN and row.word[0] not in ALARMING), len(rows))
     return PerformanceView(
         agent=agent, version=version, is_active=is_active, headline=_headline(found, told), lead=_lead(found, now),
         facts=tuple(_facts(told, found, limits, now)), summary=told, drift=found, first=tuple(rows[:top]),

@@ -18,6 +18,7 @@ TOP_DECADES = 6.0  # the timeline ends at 1 in a million
 MARKERS_APART = 6.0  # per cent of the width; closer ones are left to the list beside the chart
 ABOVE = 22  # px above the plot, for the numbered markers
 BELOW = 24  # px below it, for the times
+TEXT_APART = 32  # px between the alert line, whose text stands below it, and a text above another line
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,8 @@ def timeline(
             f' y2="{ABOVE + plot}" stroke-dasharray="2 3"/><text class="halo" x="{across(slot):.2f}%" dx="5"'
             f' y="{ABOVE + plot - 8}">{escape(text)}</text>'
         )
-    parts += [
-        _on_rule("halo", down(n) - 4, f"1 in {n:,}") for n in (10, 100, 1000) if threshold is None or n * 3 < threshold
-    ]
+    line = down(threshold) if threshold is not None else -TEXT_APART
+    parts += [_on_rule("halo", down(n) - 4, f"1 in {n:,}") for n in (10, 100, 1000) if down(n) - line > TEXT_APART]
     if sample is not None:
         parts.append(f'<text x="6" y="{ABOVE + 15}">rarer than anything learnt</text>')
     if threshold is not None:
