@@ -147,6 +147,22 @@ def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> Non
     assert [link for link in inside if not (document.parent / link).exists()] == []
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in text] == []
+
+
+def test_every_message_of_the_troubleshooting_page_is_one_that_pipit_says() -> None:
+    files = [path for path in text_files() if path.relative_to(ROOT).parts[0] in {"shared", "trainer", "inference"}]
+    source = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
+    said = re.sub(r"\"\s*\n\s*f?\"", "", source)  # a message over several lines
+    rows = [row for row in (ROOT / "docs/troubleshooting.md").read_text().splitlines() if row.startswith("| ")]
+    told = [code for row in rows for code in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    ours = [code for code in told if not code.startswith(("pipit-", "…"))]
+    assert len(ours) > 15
+    assert [code for code in ours if code not in said] == []
+
+
 def test_every_make_target_says_what_it_does() -> None:
     text = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
