@@ -27,6 +27,7 @@ from trainer.orders import Order, from_json
 logger = logging.getLogger("trainer.job")
 LEAST_S = 0.2  # between two lines of progress of one step
 GRACE_S = 3.0
+NICE = 5  # pages and API answer first
 PATHS = ("models_dir", "exports_dir", "state_dir", "signing_key", "agents_dir", "model_config_file")
 
 
@@ -91,6 +92,7 @@ def main() -> int:
     with open(0, "rb", buffering=0, closefd=False) as stdin:
         said = json.loads(stdin.readline())
     threading.Thread(target=_end_with_worker, daemon=True).start()
+    os.nice(NICE)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that half-written files are taken away
     tell = Teller(stream, int(said.get("number", 0)))
     told: dict[str, Any] = {n: Path(v) if n in PATHS and v is not None else v for n, v in said["settings"].items()}

@@ -114,4 +114,4 @@ def test_a_job_outlives_a_restart_and_its_model_can_be_fetched_whole(service: Se
     assert bundle.verify(files, None).model_id == model_id
     assert "job done" in (service.folder / "training.log").read_text()
     lines = service.ask("GET", f"/training/log/{task['number']}")[1]["lines"]
-    assert any("step features" in line for line in lines)
+    assert any("step learn" in line for line in lines)

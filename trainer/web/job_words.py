@@ -31,7 +31,7 @@ STEPS = {
     "fetch": "Fetch rows from the database",
     "marks": "Ask the Pis what was said of incidents",
     "validate": "Look into the export",
-    "learn": "Learn hosts and names",
+    "learn": "Read the rows: hosts, names, windows",
     "features": "Rows to windows",
     "guard": "Leave attacks out",
     "calibrate": "Find the alert line",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from flask import Flask
 
+from shared.errors import PipitError
 from shared.web.serve import reset_password
 from shared.web.serve import serve as run
 from trainer.config import Settings
@@ -17,6 +19,7 @@ from trainer.jobs import JobStore
 from trainer.web.app import create_app
 from trainer.worker import Worker
 
+logger = logging.getLogger(__name__)
 FACTORY = "trainer.web.serve:create_served_app"
 
 
@@ -55,10 +58,22 @@ def absolute(settings: Settings) -> Settings:
 def create_served_app(state_dir: Path, *, settings: Settings, **options: Any) -> Flask:
     """The site of one web process, with a worker beside it; of several processes one worker works."""
     worker = Worker(settings, JobStore(state_dir))
+    app = create_app(state_dir, settings=settings, wake=worker.wake, **options)
+    warm_up(app)
     worker.start()
     atexit.register(worker.stop)
     _stop_first(worker)
-    return create_app(state_dir, settings=settings, wake=worker.wake, **options)
+    return app
+
+
+def warm_up(app: Flask) -> None:
+    """Read what every page needs before the first visitor waits for it: templates and agent files."""
+    for name in app.jinja_env.list_templates(["html"]):
+        app.jinja_env.get_template(name)
+    try:
+        app.extensions["pipit_room"].agents()
+    except PipitError as error:  # the pages that need them say so, too
+        logger.warning("the agent files cannot be used: %s", error)
 
 
 def _stop_first(worker: Worker) -> None:
