@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from inference.config import Settings
+from inference.disk import Disk
 from inference.live import Connection, RedisError, check_url
 from inference.opening import describe_source, open_source
 from inference.publishing import CLOCK_TOLERANCE_S
 from shared.clean import clean
 from shared.errors import PipitError
 
-FREE_SHARE = 0.05
 GOOD, ODD, WRONG = "good", "odd", "wrong"
 
 
@@ -89,8 +89,10 @@ def _disk(settings: Settings) -> Iterator[Check]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     usage = shutil.disk_usage(folder)
     found = f"{usage.free / 1e9:.1f} GB free for {folder}"
-    if usage.free < FREE_SHARE * usage.total:
-        yield Check("disk", WRONG, found, "make room: below 5 % SQLite may fail to write")
+    if Disk(folder).is_nearly_full():
+        yield Check(
+            "disk", WRONG, found, "make room: the daemon reads no more rows until there is; nothing is lost meanwhile"
+        )
     elif not os.access(folder, os.W_OK):
         yield Check(
             "disk", WRONG, f"{folder} cannot be written", f"chown it to the service's user (uid {os.geteuid()})"

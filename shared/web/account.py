@@ -181,7 +181,12 @@ class Account:
             return ""
 
     def _create(self, name: str, text: str) -> bool:
-        """Write a file that must not exist yet, complete at once; False where another process was first."""
+        """Write a file that must not exist yet, complete at once; False where another process was first.
+
+        Nothing is written where it exists: the pages must come up on a full disk as well.
+        """
+        if (self.folder / name).exists():
+            return False
         beside = self.folder / f".{name}.{secrets.token_hex(6)}"
         write_new(beside, text.encode() + b"\n", 0o600)
         try:

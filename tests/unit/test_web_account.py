@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import stat
@@ -32,6 +33,16 @@ def test_a_fresh_site_has_no_password_and_logs_its_token_once(tmp_path: Path, ca
     assert not first.has_password
     assert token is not None
     assert sum(token in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_site_that_was_begun_comes_up_on_a_full_disk(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, key = account.setup_token(), account.session_key()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shared.web.account.write_new", full)
+    assert (account.setup_token(), account.session_key()) == (token, key)
 
 
 def test_only_the_token_sets_the_first_password_and_only_once(account: Account) -> None:
