@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from shared.agent import AgentSpec
 from shared.events import EventParser
+from shared.features import FeatureTable
 from shared.values import Row
 
 _MAC = re.compile(r"(?<![0-9A-Za-z:-])[0-9A-Za-z*]{2}(?:[:-][0-9A-Za-z*]{2}){5}(?![0-9A-Za-z:-])", re.ASCII)
@@ -15,7 +16,7 @@ _IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){2,7}[0-9A-Fa-f:]{1,39}(?![\
 _SESSION = re.compile(r"\b[0-9A-F]{16}\b")
 _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 NAMED_FIELDS = ("ssid", "identity", "name", "node", "user", "ip")  # fields whose text names something of the site
-_STAND_IN = re.compile(rf"(?:{'|'.join(NAMED_FIELDS)})-\d+")
+ADDRESSES = frozenset({"mac", "bssid"})  # are replaced as addresses, wherever they stand
 KEPT_WORDS = frozenset({"", "-"})
 
 
@@ -24,6 +25,8 @@ class Pseudonyms:
 
     def __init__(self, spec: AgentSpec) -> None:
         self._parser = EventParser(spec)
+        self._named = (*NAMED_FIELDS, *sorted(_keys(spec) - ADDRESSES - set(NAMED_FIELDS)))
+        self._stand_in = re.compile(rf"(?:{'|'.join(self._named)})-\d+")
         self._names: dict[tuple[str, str], int] = {}
 
     def number(self, kind: str, identity: str) -> int:
@@ -42,7 +45,7 @@ class Pseudonyms:
     def message(self, program: str, severity: int, message: str) -> str:
         """The message without identities: fields that name something, all quoted text, addresses, session numbers."""
         fields = self._parser.parse(program, severity, message).fields
-        for name in NAMED_FIELDS:
+        for name in self._named:
             text = fields.get(name)
             if text and text not in KEPT_WORDS:
                 message = message.replace(text, f"{name}-{self.number(name, text)}")
@@ -58,7 +61,7 @@ class Pseudonyms:
 
     def _quoted(self, match: re.Match[str]) -> str:
         inner = match[0][1:-1]
-        if not inner or _STAND_IN.fullmatch(inner):
+        if not inner or self._stand_in.fullmatch(inner):
             return match[0]
         return f"{match[0][0]}text-{self.number('text', inner)}{match[0][0]}"
 
@@ -73,3 +76,9 @@ class Pseudonyms:
         if _MAC.fullmatch(match[0]) or (match[0].count(":") == 5 and len(match[0]) == 17):
             return match[0]
         return f"2001:db8::{self.number('ip6', match[0]):x}"
+
+
+def _keys(spec: AgentSpec) -> set[str]:
+    """The fields by which an agent tells people and devices apart; fixed words of the agent file name nobody."""
+    fixed = {name for event in spec.events for words in event.sets for name in words}
+    return {*FeatureTable(spec).by, *([spec.silence.key] if spec.silence else [])} - fixed
