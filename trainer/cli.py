@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
     lazy={
         "export": "trainer.cli_data:export",
         "validate": "trainer.cli_data:validate",
-        "events": "trainer.cli_data:events",
-        "features": "trainer.cli_data:features",
+        "events": "trainer.cli_rows:events",
+        "features": "trainer.cli_rows:features",
         "train": "trainer.cli_train:train",
         "tune": "trainer.cli_tune:tune",
         "evaluate": "trainer.cli_evaluate:evaluate",

@@ -13,10 +13,10 @@ from shared.clean import clean
 from shared.values import iso
 from trainer import catalogue
 from trainer.assess import Assessment, assess
-from trainer.cli_data import moment
 from trainer.cli_registry import state_of
 from trainer.config import Settings
 from trainer.events_found import Outcome
+from trainer.given import moment
 from trainer.labels import faults_of, read_labels
 from trainer.limits import limited
 from trainer.model_config import load_model_config, parse_override

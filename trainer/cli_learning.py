@@ -14,8 +14,8 @@ import click
 from shared.agent import AgentSpec
 from trainer import marks as said
 from trainer import targets
-from trainer.cli_data import find_agent, moment
 from trainer.config import Settings
+from trainer.given import find_agent, moment
 from trainer.labels import Episode, parse_labels, read_labels
 from trainer.model_config import TrainConfig, load_model_config, parse_override
 

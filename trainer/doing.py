@@ -13,9 +13,9 @@ from shared import layout
 from shared.agent import AgentSpec
 from shared.errors import ExportError, TrainingError
 from trainer import exports, marks, targets
-from trainer.cli_data import find_agent
 from trainer.config import Settings
 from trainer.exports import ExportFile
+from trainer.given import find_agent
 from trainer.job import Teller
 from trainer.keys import ensure_key
 from trainer.labels import parse_labels

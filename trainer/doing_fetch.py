@@ -11,9 +11,9 @@ from typing import Any
 from shared.errors import ConfigError, ExportError, StoreError
 from shared.values import iso
 from trainer import exports
-from trainer.cli_data import find_agent
 from trainer.config import Settings
 from trainer.doing import examined
+from trainer.given import find_agent
 from trainer.job import Teller
 from trainer.orders import FetchOrder
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from trainer import catalogue, exports
-from trainer.cli_data import find_agent
 from trainer.config import Settings
 from trainer.doing import asked, known_episodes, train, usable
+from trainer.given import find_agent
 from trainer.job import Teller
 from trainer.labels import faults_of, parse_labels
 from trainer.model_config import load_model_config
