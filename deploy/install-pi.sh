@@ -8,6 +8,9 @@
 # The Pi's host key must be known to ssh already: connect once by hand and compare it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+for program in ssh ssh-keygen; do
+  command -v $program >/dev/null || { echo "deploy: there is no $program here (Debian: apt install openssh-client)" >&2; exit 1; }
+done
 host=${1:?say which Pi: deploy/install-pi.sh pi@raspberrypi.local}
 bare=${host#*@}
 name=${NAME:-${bare%%.*}}
