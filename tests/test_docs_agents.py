@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +26,7 @@ from shared.model import load_model
 from shared.values import Verdict, iso
 from shared.vocabulary import FUNCTIONS, Lexicon, compile_formula
 from tests.agent_page import EXAMPLE, PAGE, code, first_file, lines_table, page_blocks, table, week
-from trainer.cli_data import _tell
+from trainer.cli import cli
 from trainer.doubts import doubts
 from trainer.model_config import load_model_config
 from trainer.pipeline import train
@@ -143,10 +144,24 @@ def test_a_line_is_read_as_the_page_says(row: list[str], spec: AgentSpec) -> Non
     assert (code(row[2]) if row[2] else "") == told
 
 
-def test_validating_the_first_file_shows_the_shapes_that_the_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
-    _tell(validate(week(), parse_agent(first_file(), "first")))
-    out = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
-    assert page_blocks("text")[0].rstrip() in out
+def told_by_validate(folder: Path, text: bytes, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What `pipit-trainer validate` prints of the week with an agent file."""
+    (folder / "dhcp.yaml").write_bytes(text)
+    monkeypatch.setenv("TRAINING_AGENTS_DIR", str(folder))
+    done = CliRunner().invoke(cli, ["validate", str(week()), "--agent", "dhcp"])
+    assert done.exit_code == 0, done.output
+    return "\n".join(line.rstrip() for line in done.output.splitlines())
+
+
+def test_validating_the_first_file_shows_the_shapes_that_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page_blocks("text")[0].rstrip() in told_by_validate(tmp_path, first_file(), monkeypatch)
+
+
+def test_validate_asks_about_what_a_writer_hardly_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = edited("by=mac, at_least=1", "by=mcc, at_least=1")
+    assert "no pattern fills the field 'mcc'" in told_by_validate(tmp_path, text, monkeypatch)
 
 
 def test_under_one_per_cent_of_the_week_is_unknown_to_the_finished_file(spec: AgentSpec) -> None:
@@ -234,7 +249,7 @@ def everything_said() -> Iterator[str]:
             yield str(error)
 
 
-def test_every_message_of_the_page_is_one_that_is_said(tmp_path: Any) -> None:
+def test_every_message_of_the_page_is_one_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(TEXT)
     (tmp_path / "b.yaml").write_bytes(TEXT)
     with pytest.raises(ConfigError) as taken:
@@ -246,13 +261,3 @@ def test_every_message_of_the_page_is_one_that_is_said(tmp_path: Any) -> None:
 
 def test_every_mistake_above_is_told() -> None:
     assert [text for text, said in zip(MISTAKES, everything_said(), strict=True) if not said] == []
-
-
-def test_a_click_runner_shows_the_doubts_of_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer.cli import cli
-
-    (tmp_path / "dhcp.yaml").write_bytes(edited("by=mac, at_least=1", "by=mcc, at_least=1"))
-    monkeypatch.setenv("TRAINING_AGENTS_DIR", str(tmp_path))
-    done = CliRunner().invoke(cli, ["validate", str(week()), "--agent", "dhcp"])
-    assert done.exit_code == 0, done.output
-    assert "no pattern fills the field 'mcc'" in done.output
