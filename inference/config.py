@@ -154,7 +154,7 @@ class Settings:
         0.5, "Share of marked incidents that were false, from which performance is warned about.", low=0, high=1
     )
     model_age_days: float = setting(45.0, "Age from which a model is called old; it serves on.", "days", low=0.01)
-    agents_dir: Path | None = setting(None, "Folder of your own agent files, beside the built-in ones.")
+    agents_dir: Path | None = setting(None, "Folder of agent files that the page Agents checks; what runs comes with models.")
     log_level: str = setting(
         "INFO", "Least serious message that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )
