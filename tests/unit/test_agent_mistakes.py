@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import yaml
 from shared.agent import AgentSpec, builtin_agents, parse_agent
 from shared.errors import ConfigError, TrainingError
 from shared.reference import NOTHING_KNOWN
+from trainer.config import Settings
 from trainer.doubts import doubts
 from trainer.table import tabulate
+from trainer.web.room import Room
 
 FILE = Path(__file__).parents[2] / "examples/agents/dhcp.yaml"
 GOOD = parse_agent(FILE.read_bytes(), "dhcp.yaml")
@@ -138,3 +141,14 @@ def test_an_agent_that_scores_nothing_is_doubted_and_cannot_be_trained() -> None
     rows = [(n, n * 60.0, "gw", "dnsmasq-dhcp", "", 6, "DHCPOFFER(eth0) 192.0.2.7 00:00:5e:00:53:07") for n in range(9)]
     with pytest.raises(TrainingError, match="give one `scored"):
         tabulate(rows, spec, NOTHING_KNOWN)
+
+
+@pytest.mark.parametrize("ending", ["yaml", "yml"])
+def test_the_trainers_pages_read_a_mended_file_again(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"dhcp.{ending}"
+    file.write_bytes(FILE.read_bytes())
+    room = Room(Settings(agents_dir=tmp_path), lambda: 0.0, lambda: None)
+    assert room.agents()["dhcp"].version == 1
+    file.write_bytes(FILE.read_bytes().replace(b"version: 1", b"version: 2"))
+    os.utime(file, (1, 1))
+    assert room.agents()["dhcp"].version == 2

@@ -63,7 +63,7 @@ class Room:
         own = self.settings.agents_dir
         folders = (BUILTIN,) if own is None else (BUILTIN, own)
         return _agents(
-            folders, tuple(sorted((file.name, file.stat().st_mtime_ns) for f in folders for file in f.glob("*.yaml")))
+            folders, tuple(sorted((file.name, file.stat().st_mtime_ns) for f in folders for file in f.glob("*.y*ml")))
         )
 
     def exports(self) -> list[ExportFile]:
