@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Flask, Response, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
@@ -71,10 +73,10 @@ def job_pause(number: int) -> ResponseReturnValue:
     return redirect(url_for("job", number=number), 303)
 
 
-def rows(limit: int, lane: str = "work") -> list[tuple[Job, str, str, tuple[str, str, str]]]:
-    """The newest jobs of a lane: when begun, how long, state in words."""
+def rows(limit: int, kinds: Sequence[str]) -> list[tuple[Job, str, str, tuple[str, str, str]]]:
+    """The newest jobs of these kinds: when begun, how long, state in words."""
     room = this_room()
-    return [_row(one, room.now()) for one in room.jobs.listed(kinds=LANES[lane], limit=limit)]
+    return [_row(one, room.now()) for one in room.jobs.listed(kinds=kinds, limit=limit)]
 
 
 def _row(one: Job, now: float) -> tuple[Job, str, str, tuple[str, str, str]]:

@@ -29,6 +29,7 @@ LIVE_S = 2
 BY = "admin"
 SHAPES = 8
 LABELS_BYTES = 2_000_000
+HERE = (*LANES["work"], *LANES["fetch"])  # kinds of job that begin on this page
 
 
 def add_pages(app: Flask) -> None:
@@ -162,7 +163,7 @@ def _page(typed: Typed, chosen: str | None, as_yaml: bool = False) -> str:
         chosen = listed[0].name
     one = next((export for export in listed if export.name == chosen), None)
     report = exports.read_check(room.state_dir, one, agent) if one else None
-    running = room.jobs.listed(kinds=LANES["work"], states=OPEN, limit=50)
+    running = room.jobs.listed(kinds=HERE, states=OPEN, limit=50)
     looking = _looks_into(room, chosen, agent)
     return render_template(
         "train.html", at="Train", live=LIVE_S if looking else None, exports=[_export_row(each, agent, now) for each in listed],
@@ -170,7 +171,7 @@ def _page(typed: Typed, chosen: str | None, as_yaml: bool = False) -> str:
         look_failed=_failed_look(room, one, agent) if one and not report and not looking else None,
         agent=agent, agents=sorted(room.agents()), typed=typed, errors=typed.errors, fields=typed.fields(),
         running=[(job, job_words.headline(job, room.jobs.position(job), now)) for job in reversed(running)],
-        earlier=job_pages.rows(6), max_upload=room.settings.max_upload * 1_000_000, times=TIMES,
+        earlier=job_pages.rows(6, HERE), max_upload=room.settings.max_upload * 1_000_000, times=TIMES,
         limit_s=room.settings.max_training_time, limit_bytes=room.settings.max_memory_usage * 1_000_000,
         as_yaml=_yaml(typed) if as_yaml else "", marks=_marks_known(room, agent), expected=_expected(room, chosen, now),
     )  # fmt: skip
