@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection_data import ROOT, Corpus, Found, Rows, fit, load_corpus, run
+from bench.detection_data import ROOT, Corpus, Found, Rows, fit, incidents, load_corpus, run
 from bench.detection_peers import PEERS, run_peer, tabulate
-from bench.detection_stress import CASES, POISON, poisoned
+from bench.detection_stress import CASES, DAY_S, POISON, poisoned
 from shared.agent import AgentSpec, builtin_agents, parse_agent
+from shared.judge import Judge, replay
+from shared.model import load_model
 from trainer.model_config import TrainConfig, load_model_config
 
 PARTS = ("peers", "parts", "groups", "types", "stress", "budget")
@@ -156,6 +158,37 @@ class Bench:
         for budget in (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0):
             began = time.monotonic()
             yield f"budget {budget:g} a host-week", run(files, self.corpus.evaluations, budget=budget), began
+        began, held = time.monotonic(), list(held_back(self.corpus.calm))
+        models = [(self.ours(rows=rest), day) for rest, day in held]
+        for budget in (0.2, 0.5, 1.0, 2.0, 4.0, 8.0):
+            found = total(on_calm_day(files, day, budget) for files, day in models)
+            yield f"budget {budget:g}, on calm days held back", found, began
+
+
+def total(parts: Iterable[Found]) -> Found:
+    """All of them together."""
+    whole = Found()
+    for part in parts:
+        whole = whole.add(part)
+    return whole
+
+
+def held_back(calm: Rows) -> Iterator[tuple[Rows, Rows]]:
+    """Each whole day (with the half hour before it), and the calm log without it, closed up so that no day is missing."""
+    first = math.ceil(calm[0][1] / DAY_S) * DAY_S
+    for start in range(int(first), int(calm[-1][1] - DAY_S / 2), int(DAY_S)):
+        end = start + DAY_S
+        rest = [
+            row if row[1] < start else (row[0], row[1] - DAY_S, *row[2:]) for row in calm if not start <= row[1] < end
+        ]
+        yield rest, [row for row in calm if start - 1800 <= row[1] < end]
+
+
+def on_calm_day(files: dict[str, bytes], day: Rows, budget: float) -> Found:
+    """What the model alone raises on a day without any attack: all of it false."""
+    model = load_model({name: data for name, data in files.items() if name != "model.joblib"})
+    raised = [one for one in incidents(replay(day, Judge(model, budget))) if "model" in one.found_by]
+    return Found(false=len(raised), host_weeks=len({row[2] for row in day}) / 7)
 
 
 def interval(hits: int, of: int) -> tuple[float, float]:
