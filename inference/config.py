@@ -123,6 +123,9 @@ class Settings:
         60.0, "Without any new row for so long, a notification is sent; 0: never.", "minutes", low=0
     )
     page_url: str = setting("", "Where these pages are for their readers, for links in notifications; empty: no links.")
+    notify_template: Path | None = setting(
+        None, "File with the words of an incident's message, with gaps such as {host}; empty: Pipit's own."
+    )
     mark_days: float = setting(180.0, "Days that a mark (false, confirmed) counts.", "days", low=1, high=3650)
     query_timeout_s: float = setting(
         10.0, "Longest time that the database may take for one answer.", "s", low=0.1, high=600
@@ -154,7 +157,9 @@ class Settings:
         0.5, "Share of marked incidents that were false, from which performance is warned about.", low=0, high=1
     )
     model_age_days: float = setting(45.0, "Age from which a model is called old; it serves on.", "days", low=0.01)
-    agents_dir: Path | None = setting(None, "Folder of agent files that the page Agents checks; what runs comes with models.")
+    agents_dir: Path | None = setting(
+        None, "Folder of agent files that the page Agents checks; what runs comes with models."
+    )
     log_level: str = setting(
         "INFO", "Least serious message that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )

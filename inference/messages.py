@@ -7,26 +7,35 @@ from datetime import UTC, datetime
 
 from inference.drifting import DRIFTED, DriftReport
 from inference.incidents import Incident
+from inference.template import OWN_WORDS, Template
 from shared.values import Moved
 
 SHOWN = 3  # features that moved, in one message
 
 
 def incident_message(
-    incident: Incident, moved: Sequence[Moved] = (), *, raised: bool = False, link: str = ""
+    incident: Incident,
+    moved: Sequence[Moved] = (),
+    *,
+    raised: bool = False,
+    link: str = "",
+    template: Template = OWN_WORDS,
 ) -> tuple[str, str]:
     """(title, body) for an incident that was opened, or whose severity has risen."""
-    what = incident.type.replace("_", " ")
-    title = f"{incident.severity}: {what} on {incident.host}" + (" (now more severe)" if raised else "")
-    windows = "one window" if incident.windows == 1 else f"{incident.windows} windows"
-    found_by = incident.found_by.replace("+", " and ") or "a rule"
-    facts = f"since {when(incident.started)}, {windows}, {rarity_words(incident.rarity)}"
-    lines = [incident.description, f"{facts}, {incident.confidence:.0%} sure (found by {found_by})"]
-    lines += [
+    lines = [
         f"{one.feature}: {number(one.value)} (normal {number(one.normal_low)} to {number(one.normal_high)})"
         for one in moved[:SHOWN]
     ]
-    return title, "\n".join([*lines, link] if link else lines)
+    return template.fill(
+        {
+            "severity": incident.severity, "kind": incident.type.replace("_", " "), "host": incident.host,
+            "change": "(now more severe)" if raised else "", "description": incident.description,
+            "since": when(incident.started), "rarity": rarity_words(incident.rarity),
+            "windows": "one window" if incident.windows == 1 else f"{incident.windows} windows",
+            "confidence": f"{incident.confidence:.0%}", "found_by": incident.found_by.replace("+", " and ") or "a rule",
+            "moved": "\n".join(lines), "link": link, "agent": incident.agent,
+        }
+    )  # fmt: skip
 
 
 def drift_message(report: DriftReport) -> tuple[str, str]:

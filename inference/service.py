@@ -49,6 +49,8 @@ class Service:
         self.settings, self.now = settings, now
         self.disk = Disk(settings.state_folder)
         self.db: sqlite3.Connection = state.open_checked(settings.state_file)
+        wanted = settings.notify_urls
+        self._tell = Teller(settings.page_url, settings.notify_template) if wanted else None
         self.state = self._fresh_state()
         self.courier = Courier(self.db, environ()) if settings.notify_urls else None
         self.alarms = Alarms(self.db, bool(settings.notify_urls), settings.silent_minutes)
@@ -146,9 +148,7 @@ class Service:
         self.following.challengers.forget()
 
     def _fresh_state(self) -> state.State:
-        return (
-            state.State(self.db, Teller(self.settings.page_url)) if self.settings.notify_urls else state.State(self.db)
-        )
+        return state.State(self.db, self._tell) if self._tell else state.State(self.db)
 
     def _fresh_judges(self) -> ChallengedJudges:
         limits, beside = (self.settings.grace_s, self.settings.late_s), self.following.challengers

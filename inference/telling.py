@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from inference import mutes, outbox
 from inference.incidents import SEVERITIES, Incident
 from inference.messages import incident_message
+from inference.template import read_template
 from shared.values import Moved, Verdict
 
 OLD_S = 86_400.0  # what a catch-up finds in last week's rows is on the page, and no news
 
 
 class Teller:
-    """Puts messages about incidents into the outbox. `page_url`: where the pages are, for a link; empty: none."""
+    """Puts messages about incidents into the outbox. `page_url`: where the pages are, for a link; empty: none.
 
-    def __init__(self, page_url: str = "") -> None:
-        self._page_url = page_url.rstrip("/")
+    `template`: a file with the words; None: Pipit's own. Raises ConfigError where it cannot be used.
+    """
+
+    def __init__(self, page_url: str = "", template: Path | None = None) -> None:
+        self._page_url, self._template = page_url.rstrip("/"), read_template(template)
 
     def __call__(
         self, db: sqlite3.Connection, incidents: Mapping[str, Incident], verdicts: Iterable[Verdict], now: float
@@ -41,7 +46,7 @@ class Teller:
         kind = "raised" if raised else "incident"
         row = db.execute("SELECT id FROM incidents WHERE key = ?", (incident.key,)).fetchone()
         link = f"{self._page_url}/incidents/{row['id']}" if self._page_url and row else ""
-        title, body = incident_message(incident, moved, raised=raised, link=link)
+        title, body = incident_message(incident, moved, raised=raised, link=link, template=self._template)
         outbox.put(db, kind, key_of(incident, incident.severity), incident.severity, title, body, now)
 
 

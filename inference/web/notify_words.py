@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inference import outbox
+from inference.config import Settings
 from inference.incidents import Incident, Kind
 from inference.messages import incident_message
+from inference.notify import GREETING
 from inference.outbox import Message
+from inference.template import read_template
 from inference.web import notifying
 from inference.web.notifying import ChannelState
 from inference.web.room import HEARING, Room
+from shared.errors import ConfigError
 from shared.values import Moved
 from shared.web import words
 from shared.web.fact import Fact
 
 Tag = tuple[str, str, str]
 SHOWN = 50
-GREETING = "Pipit · "
 
 # kind of message → its word, and when it is sent
 KINDS = {
@@ -63,6 +66,15 @@ class ChannelRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """How a message reads; `fault` says why it cannot be told."""
+
+    title: str
+    body: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotifyView:
     """The page."""
 
@@ -76,7 +88,7 @@ class NotifyView:
     test: MessageRow | None
     test_words: str
     is_awaited: bool  # the test has not been answered yet
-    example: tuple[str, str]
+    example: Example
 
 
 def view(room: Room, state: str | None, test: int | None) -> NotifyView:
@@ -99,7 +111,7 @@ def view(room: Room, state: str | None, test: int | None) -> NotifyView:
         test=_row(own, now) if own else None,
         test_words=_test_words(own, hears) if own else "",
         is_awaited=bool(own and own.state == outbox.WAITING and not own.error and hears),
-        example=example(),
+        example=example(room.settings),
     )
 
 
@@ -207,11 +219,18 @@ def _test_words(own: Message, hears: bool) -> str:
     return "The test is on its way." if hears else "The daemon does not run; the test waits until it does."
 
 
-def example() -> tuple[str, str]:
-    """Title and body of an incident's message, made by the words that a real one is made by."""
+def example(settings: Settings) -> Example:
+    """An incident's message, made as a real one is: by the template of the settings, where there is one."""
     what = "Somebody is guessing the WiFi password at ap1 (89 attempts)"
+    began = 1_773_348_900.0  # some evening
     found = Incident(
-        "wifi/ap1/0", "wifi", "ap1", 0.0, 0.0, 900.0, 3, 0.7, 2000.0, {"psk_bruteforce": Kind(2, 0.91, 3, what)}, "model+rule"
+        "wifi/ap1", "wifi", "ap1", began, began, began + 900, 3, 0.7, 2000.0, {"psk_bruteforce": Kind(2, 0.91, 3, what)},
+        "model+rule",
     )  # fmt: skip
-    title, body = incident_message(found, [Moved("psk_attempts", 136.0, 0.0, 2.0, 1.9)], link="")
-    return GREETING + title, body.replace("1970-01-01 00:00 UTC", "2026-03-12 20:55 UTC")
+    link = f"{settings.page_url.rstrip('/')}/incidents/12" if settings.page_url else ""
+    try:
+        template = read_template(settings.notify_template)
+    except ConfigError as error:
+        return Example("", "", str(error))
+    title, body = incident_message(found, [Moved("psk_attempts", 136.0, 0.0, 2.0, 1.9)], link=link, template=template)
+    return Example(f"{GREETING} · {title}", body, "")

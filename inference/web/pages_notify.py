@@ -6,6 +6,7 @@ from flask import Flask, abort, redirect, render_template, request, session, url
 from flask.typing import ResponseReturnValue
 
 from inference import outbox
+from inference.template import NAMES
 from inference.web import notify_words, notifying
 from inference.web.room import this_room
 from shared.web import words
@@ -31,7 +32,7 @@ def notifications_page() -> ResponseReturnValue:
     view = notify_words.view(this_room(), chosen or None, number if number is None or abs(number) < 2**63 else None)
     return render_template(
         "notifications.html", at="Notifications", live=AWAITED_S if view.is_awaited else LIVE_S, view=view, chosen=chosen,
-        kinds=notify_words.KINDS, shown_most=notify_words.SHOWN,
+        kinds=notify_words.KINDS, shown_most=notify_words.SHOWN, gaps=NAMES, template=this_room().settings.notify_template,
     )  # fmt: skip
 
 

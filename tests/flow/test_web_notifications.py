@@ -153,3 +153,13 @@ def test_hostile_titles_do_nothing_on_the_page(folder: Path, db: sqlite3.Connect
     assert "<script>alert" not in said
     assert "<img" not in said
     assert "\u202e" not in said
+
+
+def test_words_of_ones_own_are_shown_and_a_mistake_in_them_is_told(folder: Path) -> None:
+    words = folder / "words.txt"
+    words.write_text("Alarm at {host}!\n{kind}, {rarity}\n", encoding="utf-8")
+    said = page(with_session(a_site(folder, notify_template=words)))
+    assert "Pipit · Alarm at ap1!" in said
+    assert "psk bruteforce, 1 in 2,000 windows" in said
+    words.write_text("Alarm at {hots}!", encoding="utf-8")
+    assert "nothing fills {hots}" in page(with_session(a_site(folder, notify_template=words)))
