@@ -15,7 +15,7 @@ import yaml
 from click.testing import CliRunner
 from marshmallow import Schema, fields, missing
 
-from shared import agent_schema, rules
+from shared import agent_schema, events, formula, panes, patterns, rules
 from shared.agent import AgentSpec, load_agents, parse_agent
 from shared.errors import ConfigError
 from shared.events import EventParser
@@ -26,6 +26,7 @@ from shared.model import load_model
 from shared.values import Verdict, iso
 from shared.vocabulary import FUNCTIONS, Lexicon, compile_formula
 from tests.agent_page import EXAMPLE, PAGE, code, first_file, lines_table, page_blocks, table, week
+from trainer import mine, pipeline
 from trainer.cli import cli
 from trainer.doubts import doubts
 from trainer.model_config import load_model_config
@@ -122,6 +123,21 @@ def test_every_word_of_rules_is_described_and_compiles(spec: AgentSpec) -> None:
         changed = TEXT.replace(b"level: over(unserved, 20, 100)", f"level: {word}".encode())
         assert changed != TEXT
         parse_agent(changed, word)
+
+
+def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    for words in (
+        f"each of the {mine.MOST_SHAPES} commonest",
+        f"how often the {mine.MOST_SCORED} commonest are said",
+        f"over {panes.MAX_CELLS:,} different messages, or {panes.MAX_ORDERED:,} lines of events",
+        f"refused above {patterns.MAX_REPEAT} because",
+        f"Lines are read up to {events.MAX_MESSAGE:,} characters",
+        f"At most {formula.MAX_LENGTH} characters",
+        f"fewer than {pipeline.LEAST_WINDOWS} windows",
+        f"up to {('one', 'two', 'three', 'four', 'five', 'six')[events._MAX_LEADERS - 1]} times",
+    ):
+        assert words in text
 
 
 # -- the example -----------------------------------------------------------------------------------------------------
