@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 
 from shared import layout
 from shared.clean import clean
+from shared.errors import ConfigError
 from shared.logs import setup_logging
 from trainer.cli_learning import learning_options, read_learning
 from trainer.config import Settings
@@ -40,12 +42,12 @@ def train(settings: Settings, /, models: Path | None, as_json: bool, **told: Any
     for warning in for_agent(config, spec).warnings:
         logger.warning("%s", warning)
     key = ensure_key(settings.state_dir, settings.signing_key)
+    folder = _writable(_models_dir(settings, config, models))
 
     from trainer.pipeline import STEPS  # scikit-learn comes with it: imported once all else is right
     from trainer.pipeline import train as learn
     from trainer.versions import active_model
 
-    folder = _models_dir(settings, config, models)
     rival = active_model(folder, spec.name)
     with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
 
@@ -115,6 +117,14 @@ def _models_dir(settings: Settings, config: TrainConfig, given: Path | None) -> 
         return given
     default = Settings.models_dir
     return config.storage.directory or default if settings.models_dir == default else settings.models_dir
+
+
+def _writable(folder: Path) -> Path:
+    """The models folder, made if need be; what is wrong with it is said before minutes of work, not after them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"train: the models folder {folder} cannot be written; check its owner, or give --models")
+    return folder
 
 
 def _log_as_configured(settings: Settings, config: TrainConfig) -> None:
