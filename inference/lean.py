@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +24,3 @@ def python_hashes_only() -> None:
     """Let hashlib use Python's own SHA-2 and BLAKE2, for good: OpenSSL's would load a second OpenSSL (4 MB)."""
     if "_hashlib" not in sys.modules:
         sys.modules["_hashlib"] = None  # type: ignore[assignment]
-
-
-def give_back() -> None:
-    """Return freed memory to the system, where the C library can (glibc)."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):
-        return

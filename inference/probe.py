@@ -6,7 +6,6 @@ reproduce its golden rows. It answers with one line of JSON.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -71,6 +70,8 @@ def is_final(code: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None, trial: Trial | None = None) -> int:
     """The child. `trial` stands in for the real model in tests."""
+    import argparse  # in the child only
+
     parser = argparse.ArgumentParser(prog="inference.probe")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cpu", type=int, default=Limits().cpu_s)

@@ -57,9 +57,9 @@ class Forest:
     @cached_property
     def depth(self) -> int:
         """Steps from a root to the deepest leaf."""
-        node, depth = np.unique(self.root), 0
+        node, depth = _different(self.root), 0
         while (node := node[self.left[node] != node]).size:
-            node = np.unique(np.concatenate([self.left[node], self.left[node] + 1]))
+            node = _different(np.concatenate([self.left[node], self.left[node] + 1]))
             depth += 1
         return depth
 
@@ -197,12 +197,18 @@ def _check(role: str, forest: Forest) -> None:
         raise ValueError(f"{role}: the normalizer must be positive")
 
 
+def _different(nodes: Ints) -> Ints:
+    """As np.unique, which loads numpy.ma for it: 1.5 MB that the daemon would carry."""
+    nodes = np.sort(nodes)
+    return nodes[np.append(True, nodes[1:] != nodes[:-1])] if nodes.size else nodes
+
+
 def _shallow(forest: Forest) -> bool:
     """Whether every tree ends within `MAX_DEPTH`, found in as many steps and without growing where nodes are shared."""
-    node = np.unique(forest.root)
+    node = _different(forest.root)
     for _ in range(MAX_DEPTH):
         node = node[forest.left[node] != node]
         if not node.size:
             return True
-        node = np.unique(np.concatenate([forest.left[node], forest.left[node] + 1]))
+        node = _different(np.concatenate([forest.left[node], forest.left[node] + 1]))
     return False

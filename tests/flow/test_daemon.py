@@ -229,3 +229,15 @@ def test_a_click_is_taken_up_within_a_second_or_two(pi: DaemonProcess, trained: 
     assert serving(pi) == trained.bundle.name
     assert time.monotonic() - began < 8, "a command's start, at most a second until it is seen, and the trial"
     assert "way=activate" in pi.log()
+
+
+def test_loading_a_model_loads_nothing_that_the_daemon_need_not_carry(trained: Trained) -> None:
+    code = (
+        "import sys, pathlib; from shared.model import load_model; import inference.daemon;"
+        "load_model({p.name: p.read_bytes() for p in pathlib.Path(sys.argv[1]).iterdir() if p.name != 'model.joblib'});"
+        "print(sorted({'numpy.ma', 'argparse', 'ssl', 'apprise', 'flask', 'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(trained.bundle)], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    assert done.stdout.strip() == "[]"
