@@ -79,6 +79,10 @@ def read_public(private: Path) -> str:
         line = public.read_text(encoding="utf-8").strip()
         sshsig.key_blob(line)
     except (OSError, ValueError) as cause:
+        if not private.exists():
+            raise ConfigError(
+                f"keys: there is no key {private}; name another, or none: then `pipit-trainer keys init` makes one"
+            ) from cause
         raise ConfigError(
             f"keys: cannot read the public key {public} ({cause}); make it with `ssh-keygen -y -f {private} > {public}`"
         ) from cause

@@ -135,3 +135,11 @@ def test_a_key_is_never_overwritten(key: Path) -> None:
 def test_signing_without_a_key_says_where_it_looked(tmp_path: Path, ssh_keygen: Path, use: str) -> None:
     with pytest.raises(ConfigError, match=str(tmp_path)):
         signing.sign(DATA, tmp_path / "nothing", use)
+
+
+def test_a_key_that_is_not_there_is_said_and_its_public_half_not_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no key .*nowhere.*keys init"):
+        signing.read_public(tmp_path / "nowhere")
+    (tmp_path / "alone").write_text("private")
+    with pytest.raises(ConfigError, match=r"cannot read the public key .*alone\.pub .*ssh-keygen -y"):
+        signing.read_public(tmp_path / "alone")
