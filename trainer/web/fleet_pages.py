@@ -15,7 +15,7 @@ from trainer.jobs import OPEN
 from trainer.orders import LANES, RollbackOrder, ShipOrder
 from trainer.registry import ModelEntry
 from trainer.targets import Target
-from trainer.web import api_fleet, catch_up_page, fleet_words, job_words, model_words
+from trainer.web import api_fleet, catch_up_page, fleet_words, job_words, model_facts, transfer_words
 from trainer.web.room import Room, this_room
 
 LIVE_S = 15
@@ -131,7 +131,7 @@ def _fleet_page(given: Mapping[str, str], errors: Mapping[str, str]) -> str:
     groups = sorted({group for target in room.targets().values() for group in target.groups})
     return render_template(
         "fleet.html", at="Fleet", live=LIVE_SHIPPING_S if shipping else LIVE_S, table=table, newest=newest, models=models[:30],
-        groups=groups, sent=model_words.transfers(room.transfers(limit=TRANSFERS_SHOWN), now), given=given, errors=errors,
+        groups=groups, sent=transfer_words.transfers(room.transfers(limit=TRANSFERS_SHOWN), now), given=given, errors=errors,
         shipping=[(job, job_words.headline(job, room.jobs.position(job), now), job_words.steps(job)) for job in shipping],
         headline=fleet_words.headline(table, newest), beside=beside, behind=catch_up_page.lacking(room, "all"),
     )  # fmt: skip
@@ -160,7 +160,7 @@ def _ship_page(room: Room, entry: ModelEntry, to: str, members: Sequence[Target]
     return render_template(
         "ship.html", at="Fleet", entry=entry, to=to, waves=_waves(runs, _canaries(), to in room.targets()), count=len(members),
         offline=offline, gate=gate, missed=gate.get("passed") is False, error=error,
-        canaries=_canaries(), beside=_is_beside(), learnt=model_words.span_learnt(entry.metadata), alone=to in room.targets(),
+        canaries=_canaries(), beside=_is_beside(), learnt=model_facts.span_learnt(entry.metadata), alone=to in room.targets(),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shared.web import words
 from trainer.history import Transfer
 from trainer.targets import Target
-from trainer.web.model_words import transfer_words
+from trainer.web.transfer_words import transfer_words
 
 
 @dataclass(frozen=True, slots=True)

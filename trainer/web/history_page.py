@@ -19,7 +19,7 @@ from trainer import history
 from trainer.history import Transfer
 from trainer.jobs import Job
 from trainer.orders import LANES
-from trainer.web import job_words, model_words
+from trainer.web import job_words, transfer_words
 from trainer.web.room import Room, this_room
 
 KINDS = ("Trained", "Evaluated", "Shipped", "Rolled back", "Refused")
@@ -123,7 +123,7 @@ def _of_transfer(one: Transfer) -> Entry:
     kind = "Refused" if one.state in BAD else kind
     beside = ", beside what serves" if one.what == history.CHALLENGE else ""
     details = f"to {one.target}{beside}" + (f": {one.reason}" if one.reason else "")
-    state = model_words.transfer_words(one.state, one.code)
+    state = transfer_words.transfer_words(one.state, one.code)
     return Entry(one.at, kind, f"{one.agent} {one.version}", details, one.seconds, state, one.target, one.target)
 
 

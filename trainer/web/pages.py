@@ -12,7 +12,7 @@ from trainer import catalogue, registry
 from trainer.jobs import OPEN
 from trainer.orders import LANES, EvaluateOrder
 from trainer.registry import ModelEntry
-from trainer.web import job_words, model_words
+from trainer.web import gate_words, job_words, model_facts, model_words, transfer_words
 from trainer.web.comparison import compared
 from trainer.web.room import this_room
 
@@ -59,12 +59,12 @@ def model(agent: str, version: str) -> ResponseReturnValue:
     kept = catalogue.kept_of(room.models_dir, agent, version)
     return render_template(
         "model.html", at="Models", entry=entry, known=known, headline=model_words.sentence_of(entry),
-        lead=model_words.lead_of(entry, on), facts=model_words.facts(entry, now), ranges=model_words.ranges(known),
-        metrics=model_words.metrics(entry.metadata), exports=model_words.exports(entry.metadata),
-        made_of=model_words.made_of(entry), sent=model_words.transfers(sent[:TRANSFERS_SHOWN], now),
-        warnings=[str(one) for one in entry.metadata.get("warnings", ()) or ()], shown=model_words.FEATURES_SHOWN,
+        lead=model_words.lead_of(entry, on), facts=model_facts.facts(entry, now), ranges=model_facts.ranges(known),
+        metrics=model_facts.metrics(entry.metadata), exports=model_facts.exports(entry.metadata),
+        made_of=model_facts.made_of(entry), sent=transfer_words.transfers(sent[:TRANSFERS_SHOWN], now),
+        warnings=[str(one) for one in entry.metadata.get("warnings", ()) or ()], shown=model_facts.FEATURES_SHOWN,
         has_report=room.report(entry) is not None, api=url_for("api_model", reference=entry.model_id),
-        gate=room.gate(entry), checks=model_words.checks(room.gate(entry)), notes=kept["notes"],
+        gate=room.gate(entry), checks=gate_words.checks(room.gate(entry)), notes=kept["notes"],
         evaluations=list(reversed(kept["evaluations"])), files=room.exports(),
     )  # fmt: skip
 
@@ -106,8 +106,8 @@ def compare() -> ResponseReturnValue:
         chosen = (chosen + [entry for entry in listed if entry not in chosen])[:2]
     pairs = compared(*chosen) if len(chosen) == 2 else []
     return render_template(
-        "compare.html", at="Models", chosen=chosen, pairs=model_words.pairs(pairs), models=listed,
-        headline=model_words.comparison(chosen, pairs),
+        "compare.html", at="Models", chosen=chosen, pairs=gate_words.pairs(pairs), models=listed,
+        headline=gate_words.comparison(chosen, pairs),
     )  # fmt: skip
 
 
