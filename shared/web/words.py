@@ -28,13 +28,19 @@ def severity_name(severity: str | None) -> str:
 
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """A count with its noun, small ones in words: `counted(3, "host")` is "three hosts", 31 give "31 hosts"."""
-    noun = singular if count == 1 else plural or singular + "s"
+    noun = _noun(count, singular, plural)
     return f"{SMALL[count]} {noun}" if 0 <= count < len(SMALL) else f"{count:,} {noun}"
 
 
 def figure(count: int, singular: str, plural: str | None = None) -> str:
     """A count with its noun in digits, for places where figures stand side by side: "1 window", "61 rows"."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+    return f"{count:,} {_noun(count, singular, plural)}"
+
+
+def _noun(count: int, singular: str, plural: str | None) -> str:
+    if count == 1:
+        return singular
+    return singular + "s" if plural is None else plural
 
 
 def joined(names: Sequence[str]) -> str:

@@ -35,6 +35,11 @@ def test_small_counts_are_words_and_agree_with_their_noun() -> None:
     assert words.figure(2, "try", "tries") == "2 tries"
 
 
+def test_a_count_may_stand_without_a_noun() -> None:
+    assert [words.counted(n, "", "").strip() for n in (1, 3, 31)] == ["one", "three", "31"]
+    assert words.figure(3, "Pi", "Pis") == "3 Pis"
+
+
 def test_times_are_relative_under_an_hour_and_named_otherwise() -> None:
     assert words.ago(NOW - 30, NOW) == "less than a minute ago"
     assert words.ago(NOW - 11 * 60, NOW) == "11 minutes ago"
