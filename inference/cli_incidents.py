@@ -92,8 +92,11 @@ def _write(text: str, output: Path | None) -> None:
         click.echo(text, nl=False)
         return
     beside = output.with_name(f".{output.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(output)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(output)
+    except OSError as cause:
+        raise RequestError(f"write {output}: {cause.strerror or cause}; choose another --output") from cause
 
 
 for _command in cli_said.COMMANDS:

@@ -45,7 +45,11 @@ def _way(command: Callable[..., None]) -> Callable[..., None]:
                 metavar="[=good]",
                 help="Wait until the version serves; with =good until probation has passed.",
             ),
-            click.option("--timeout", type=float, help="Seconds to wait: 180, or 2700 for probation."),
+            click.option(
+                "--timeout",
+                type=click.FloatRange(0, min_open=True),
+                help="Seconds to wait: 180, or 2700 for probation.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON."),
         )
     ):
@@ -59,8 +63,14 @@ def _way(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--fleet", "group", help="A group of targets, or `all`: canary first, then batches, each until probation passed."
 )
-@click.option("--canaries", default=1, show_default=True, help="Targets that must take it before the rest.")
-@click.option("--batch", default=5, show_default=True, help="Targets at a time after that.")
+@click.option(
+    "--canaries",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Targets that must take it before the rest.",
+)
+@click.option("--batch", type=click.IntRange(1), default=5, show_default=True, help="Targets at a time after that.")
 @click.option("--undo", is_flag=True, help="After a failure roll those back that have it already.")
 @click.option("--catch-up", is_flag=True, help="Ship again to targets that were offline last time.")
 @click.option("--challenger", is_flag=True, help="Have it judged beside what serves there; it alerts nobody.")

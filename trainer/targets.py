@@ -107,7 +107,8 @@ def fleet(state_dir: Path, group: str) -> list[Target]:
     """
     members = [t for t in load_targets(state_dir).values() if group == "all" or group in t.groups]
     if not members:
-        raise ConfigError(f"fleet {group}: no target is in it; `pipit-trainer targets add NAME URL --group {group}`")
+        join = "" if group == "all" else f" --group {group}"
+        raise ConfigError(f"fleet {group}: no target is in it; `pipit-trainer targets add NAME URL{join}`")
     return members
 
 

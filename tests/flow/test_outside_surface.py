@@ -157,6 +157,9 @@ ENDS = [
     ("pipit-trainer export --output-file x.csv --dsn mysql://me@x/y", 2, "the DSN is postgresql://user@host"),
     ("pipit-trainer ship latest", 2, "give either --to or --fleet"),
     ("pipit-trainer ship latest --to attic", 2, "no version 'latest'"),
+    ("pipit-trainer ship latest --fleet all --batch 0", 2, "Invalid value for '--batch'"),
+    ("pipit-trainer ship latest --to attic --timeout -1", 2, "Invalid value for '--timeout'"),
+    ("pipit-trainer ship --catch-up --fleet all", 2, "no target is in it; `pipit-trainer targets add NAME URL`"),
     ("pipit-trainer rollback --to attic", 2, "target attic: not known"),
     ("pipit-trainer targets add attic ftp://attic/inbox", 2, "write sftp://user@host:port/inbox"),
     ("pipit-trainer --config nowhere.yaml models list", 2, "settings: cannot read nowhere.yaml"),
@@ -180,6 +183,14 @@ ENDS = [
 def test_a_refusal_has_its_exit_code_and_its_reason_on_stderr(line: str, code: int, said: str, run: Run) -> None:
     done = run(line)
     assert (done.code, said in done.err) == (code, True), done
+
+
+def test_labels_that_cannot_be_written_are_said_in_one_line(run: Run) -> None:
+    run("pipit-inference once")
+    done = run("pipit-inference incidents --marks --output no/such/folder.json")
+    assert (done.code, done.err) == (
+        1, "pipit-inference: write no/such/folder.json: No such file or directory; choose another --output\n"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("what", ["unmark", "unmute"])
