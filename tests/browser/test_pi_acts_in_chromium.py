@@ -290,3 +290,17 @@ def test_everything_can_be_reached_by_the_tab_key_and_is_seen_to_be(signed_in: P
         seen.add(element.text)
         element.send_keys(Keys.TAB)
     assert wanted <= seen
+
+
+def test_a_printed_incident_has_its_severity_and_every_line(signed_in: Pi) -> None:
+    signed_in.open("/incidents/6")
+    folded = signed_in.find("details:not(.pop) .log li")
+    assert not folded.is_displayed(), "on the screen it is folded"
+    signed_in.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        seen = "return arguments[0].checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})"
+        assert signed_in.driver.execute_script(seen, folded)
+        assert signed_in.find(".tags .tag.high").is_displayed()
+        assert not signed_in.find("button[value=false]").is_displayed()
+    finally:
+        signed_in.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

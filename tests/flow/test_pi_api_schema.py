@@ -12,6 +12,7 @@ from tests.web_client import set_up
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a thousand requests, some of which start a child
 def test_no_made_up_request_is_answered_otherwise_than_promised(tmp_path: Path, faults: str) -> None:
     if faults != "full":
         pytest.skip("made-up requests are sent with FAULTS=full")
