@@ -265,6 +265,20 @@ def test_a_live_page_keeps_its_place_and_never_takes_what_somebody_reads(signed_
     pi.until(lambda each: not each.find_elements(By.ID, "old"))
 
 
+def test_a_page_that_somebody_unfolded_waits_until_it_is_folded_again(signed_in: Pi, db: sqlite3.Connection) -> None:
+    pi = signed_in
+    pi.open("/notifications?test=" + str(_a_waiting_test(db)))
+    pi.driver.execute_script(
+        "document.querySelector('main details').open = true; document.querySelector('main h1').id = 'old'"
+    )
+    pi.driver.execute_script(COUNT_TURNS)
+    hurry(pi)
+    pi.until(lambda each: each.execute_script("return window.turns") > 4)
+    assert pi.driver.find_elements(By.ID, "old"), "what is read is not taken away"
+    pi.driver.execute_script("document.querySelector('main details').open = false")
+    pi.until(lambda each: not each.find_elements(By.ID, "old"))
+
+
 def _a_waiting_test(db: sqlite3.Connection) -> int:
     outbox.put(db, "test", "a test that nobody sends", "info", "a test", "", web_data.NOW)
     return outbox.newest(db, 1)[0].id

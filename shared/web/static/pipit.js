@@ -11,20 +11,22 @@
     form.set('theme', root.dataset.theme);
     fetch(theme.action, { method: 'POST', body: form, redirect: 'manual' }).catch(() => {});
   });
-  // Live pages: fetch the same page and swap <main>; never while somebody reads it with focus inside or has opened something.
+  // Live pages: fetch the same page and swap <main>; never while the focus is inside or something is folded otherwise than it came.
   const main = document.querySelector('main[data-live]'), note = document.querySelector('[data-live-note]');
   if (!main || !note) return;
-  let on = true, opened = false;
+  let on = true;
   const button = document.createElement('button');
   button.type = 'button';
   const say = () => { button.textContent = on ? 'Pause updates' : 'Go on updating'; };
   button.addEventListener('click', () => { on = !on; say(); });
-  main.addEventListener('click', (event) => { if (event.target.closest('summary')) opened = true; });
-  say(); note.after(button);
+  const folds = () => [...main.querySelectorAll('details')];
+  const asSent = () => folds().forEach((one) => { one.dataset.sent = one.open; });
+  const isOpened = () => folds().some((one) => String(one.open) !== one.dataset.sent);
+  asSent(); say(); note.after(button);
   const lost = 'Not updated: the server does not answer. ';
   const again = () => setTimeout(update, main.dataset.live * 1000);
   const update = async () => {
-    if (!on || opened || document.hidden || main.contains(document.activeElement)) return again();
+    if (!on || isOpened() || document.hidden || main.contains(document.activeElement)) return again();
     try {
       const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
       if (!answer.ok || answer.redirected) throw new Error(answer.status);
@@ -32,6 +34,7 @@
       const fresh = page.querySelector('main');
       main.dataset.live = fresh.dataset.live || main.dataset.live;
       main.replaceChildren(...fresh.childNodes);
+      asSent();
       document.querySelector('.nav')?.replaceWith(page.querySelector('.nav'));
       note.textContent = page.querySelector('[data-live-note]').textContent;
     } catch { if (!note.textContent.startsWith(lost)) note.textContent = lost + note.textContent; }
