@@ -50,6 +50,13 @@ def test_what_the_model_only_guesses_explains_nothing(wifi: AgentSpec) -> None:
     assert beside.type == "deauth_flood"
 
 
+def test_clients_that_a_flood_drives_to_the_neighbour_flap_there_because_of_it(wifi: AgentSpec) -> None:
+    told, neighbour = apply(Causes(wifi), verdict("ap1", "deauth_flood"), verdict("ap2", "sta_flapping"))
+    assert (told.host, told.type) == ("ap1", "deauth_flood")
+    assert (neighbour.host, neighbour.type) == ("ap2", "deauth_flood")
+    assert neighbour.description.startswith("ap2 is disturbed by what happens at ap1")
+
+
 def test_a_kind_with_its_own_name_keeps_it(wifi: AgentSpec) -> None:
     _, beside = apply(Causes(wifi), verdict("cam", "evil_twin"), verdict("ap1", "psk_bruteforce"))
     assert beside.type == "psk_bruteforce"
