@@ -6,11 +6,13 @@ not seen. They name nothing.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import nbinom, poisson
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
@@ -23,6 +25,7 @@ from shared.features import FeatureExtractor, windows
 Floats = npt.NDArray[np.float64]
 Score = Callable[[Floats], Floats]
 QUANTILE = 0.999
+LEAN = 12  # windows that a host's whole day counts for in an hour of it
 DOCUMENTED = frozenset(  # the features that the founding documents list, one vector for every host
     {
         "log_count",
@@ -63,6 +66,12 @@ class Table:
     starts: Floats
     features: Floats
     counts: Floats
+
+    @property
+    def placed(self) -> Floats:
+        """(n, 2 + E): a number for the host, the hour of the day, and the plain counts."""
+        hosts = [float(zlib.crc32(host.encode())) for host in self.hosts]
+        return np.column_stack([hosts, self.starts // 3600 % 24, np.round(np.exp2(self.counts) - 1)])
 
 
 def tabulate(rows: Rows, spec: AgentSpec) -> Table:
@@ -108,12 +117,52 @@ def nearest(train: Floats, _seed: int) -> Score:
     return lambda x: np.array([np.abs(known - row).sum(1).min() for row in x])
 
 
+def surprise(seasonal: bool, broad: bool) -> Callable[[Floats, int], Score]:
+    """How improbable the most improbable count is for its host, and hour of the day: a Poisson tail, or the broader
+    negative binomial one where counts vary more than Poisson's. Hours with few windows lean on the host's whole day."""
+
+    def make(train: Floats, _seed: int) -> Score:
+        def moments(rows: Floats) -> tuple[Floats, Floats]:
+            return (rows.sum(0) + 0.1) / (len(rows) + 1), rows.var(0)
+
+        whole = {host: moments(train[train[:, 0] == host, 2:]) for host in np.unique(train[:, 0])}
+        other = moments(train[:, 2:])
+        hours = {
+            (host, hour): (len(mine), mine[:, 2:].sum(0))
+            for host in whole
+            for hour in range(24)
+            if len(mine := train[(train[:, 0] == host) & (train[:, 1] == hour)])
+        }
+
+        def score(x: Floats) -> Floats:
+            return np.array([tail(row) for row in x])
+
+        def tail(row: Floats) -> float:
+            mean, variance = whole.get(row[0], other)
+            if seasonal:
+                count, total = hours.get((row[0], row[1]), (0, np.zeros_like(mean)))
+                mean = (total + LEAN * mean) / (count + LEAN)
+            logs = poisson.logsf(row[2:] - 1, mean)
+            if broad:
+                wide = variance > mean
+                size = mean**2 / np.where(wide, variance - mean, 1)
+                logs = np.where(wide, nbinom.logsf(row[2:] - 1, size, size / (size + mean)), logs)
+            return float(-logs.min())
+
+        return score
+
+    return make
+
+
 PEERS: tuple[tuple[str, str, Callable[[Floats, int], Score]], ...] = (
     ("flag every window", "counts", flag_all),
     ("founding documents' features, isolation forest", "features", forest),
     ("counts, isolation forest", "counts", forest),
     ("counts, PCA residual", "counts", pca),
     ("counts, distance to nearest", "counts", nearest),
+    ("counts of a host, Poisson tail", "placed", surprise(seasonal=False, broad=False)),
+    ("counts of a host, negative binomial tail", "placed", surprise(seasonal=False, broad=True)),
+    ("counts of a host and hour, negative binomial tail", "placed", surprise(seasonal=True, broad=True)),
 )
 
 
