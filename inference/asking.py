@@ -17,7 +17,7 @@ from inference import state
 from inference.bundle_store import BundleStore
 from inference.models import ModelSlot
 from inference.reconcile import reconcile, start
-from inference.reconciling import reconcile_settings
+from inference.reconciling import CHALLENGER, reconcile_settings
 from shared.clean import clean
 from shared.errors import BundleError, ShipError
 
@@ -59,8 +59,11 @@ def ask(
         )
     if state_word == "refused":
         raise BundleError(reason.partition(" ")[0], clean(reason))
+    serves = f"{agent} {serving.version if serving else 'no model'} serves"
     if not as_json:
-        click.echo(f"{agent} {serving.version if serving else 'no model'} serves ({state_word})")
+        click.echo(
+            f"{serves}, {version} is judged beside it" if state_word == CHALLENGER else f"{serves} ({state_word})"
+        )
 
 
 @contextlib.contextmanager
