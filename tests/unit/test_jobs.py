@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from shared.errors import ConfigError
 from trainer import jobs, orders
+from trainer.job_record import FORM
 from trainer.jobs import JobStore, QueueFullError
-from trainer.orders import CheckOrder, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
+from trainer.orders import CatchUpOrder, CheckOrder, FetchOrder, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
 
 
 @pytest.fixture
@@ -24,7 +27,9 @@ def store(tmp_path: Path) -> JobStore:
         CheckOrder("a.csv"),
         TrainOrder(("a.csv", "b.csv"), overrides={"model.n_estimators": 5}, labels=({"type": "x"},)),
         TuneOrder(("a.csv",), trials=3),
-        ShipOrder("wifi", "20260101_000000", group="all"),
+        ShipOrder("wifi", "20260101_000000", group="all", canaries=0, challenger=True),
+        CatchUpOrder(group="all"),
+        FetchOrder("a.csv", start=0.0, programs=("hostapd",)),
         RollbackOrder("attic"),
     ],
 )
@@ -62,6 +67,18 @@ def test_jobs_come_in_order_and_lanes_do_not_wait_for_each_other(store: JobStore
         assert claimed is not None
         assert (claimed.number, claimed.state) == (wanted.number, jobs.RUNNING)
     assert store.claim("ship", 2.0) is None
+
+
+def test_a_queue_from_before_roll_outs_could_pause_goes_on(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / jobs.FILE)) as db:
+        db.executescript(FORM.schema)
+        db.execute(
+            'INSERT INTO jobs (key, kind, lane, agent, subject, "order", by, state, created, updated) VALUES'
+            " ('k', 'check', 'look', 'wifi', 'a.csv', '{}', 'admin', 'queued', 1, 1)"
+        )
+        db.commit()
+    (old,) = JobStore(tmp_path).listed()
+    assert (old.key, old.paused) == ("k", False)
 
 
 def test_a_waiting_job_is_stopped_at_once_and_a_running_one_is_asked(store: JobStore) -> None:
