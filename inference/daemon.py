@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from inference.config import Settings
 from inference.schedule import Backoff, Every, Wake
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # a click on the page is taken up within this
 PRUNE_S = 6 * 3600.0
+LOCK_PATIENCE_S = 0.5
 
 
 @contextmanager
@@ -34,18 +36,30 @@ def one_daemon(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with path.open("a+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(lock, LOCK_PATIENCE_S):
             lock.seek(0)
             raise StoreError(
                 f"start: another daemon (pid {lock.read().strip() or 'unknown'}) works on {path.parent}; stop it first,"
                 " or set another INFERENCE_STATE_DIR"
-            ) from None
+            )
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         yield
+
+
+def _locked(lock: TextIO, patience_s: float) -> bool:
+    """Take the lock; a command that only looks whether somebody holds it is waited for, a daemon is not."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 class Daemon:

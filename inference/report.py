@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from inference import state_read as read
@@ -30,7 +32,7 @@ def status_report(settings: Settings) -> dict[str, Any]:
         newest = read.newest_end(db)
         since = (newest or time.time()) - DAY_S
         return {
-            "daemon": asdict(read.status(db)),
+            "daemon": _daemon(settings.lock_file, asdict(read.status(db))),
             "models": [asdict(each) for each in read.models(db) if each.active],
             "last_day": asdict(read.totals(db, since=since)),
             "open_incidents": read.count_incidents(db, state="open"),
@@ -40,10 +42,26 @@ def status_report(settings: Settings) -> dict[str, Any]:
         db.close()
 
 
+def _daemon(lock: Path, said: dict[str, Any]) -> dict[str, Any]:
+    """What the daemon last said; `died` where it never said goodbye and no process holds its lock any more."""
+    if said["state"] in ("stopped", "never ran"):
+        return said
+    try:
+        with lock.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # somebody holds it, or it cannot be looked at: then believe what was said
+        return said
+    return {**said, "state": "died"}
+
+
 def status_text(report: dict[str, Any]) -> str:
     """The same for a terminal."""
     daemon, day = report["daemon"], report["last_day"]
     lines = [f"daemon     {daemon['state']}" + (f", pid {daemon['pid']}" if daemon["pid"] else "")]
+    if daemon["state"] == "died":
+        lines[0] += (
+            ": it ended without a word; its log may say why, and systemd or `pipit-inference run` starts it again"
+        )
     lines.append(f"source     {clean(daemon['source']) or '-'}")
     lines += [f"model      {each['agent']} {each['version']} ({each['state']})" for each in report["models"]]
     if not report["models"]:

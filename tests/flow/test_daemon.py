@@ -162,6 +162,19 @@ def test_a_second_daemon_is_refused_and_harms_nothing(pi: DaemonProcess) -> None
     assert pi.process.poll() is None
 
 
+def test_a_daemon_that_was_killed_is_not_said_to_run(pi: DaemonProcess) -> None:
+    pi.start()
+    wait_until(lambda: state_of(pi) == "waiting for a model", "the daemon", 30)
+    assert pi.status()["daemon"]["state"] == "waiting for a model"
+    pi.kill()
+    assert pi.status()["daemon"]["state"] == "died"
+    assert b"it ended without a word" in pi.cli("status").stdout
+    pi.start()
+    pi.wait("waiting for a model")
+    assert pi.kill(signal.SIGTERM) == 0
+    assert pi.status()["daemon"]["state"] == "stopped"
+
+
 def test_settings_are_read_again_at_a_signal_and_faulty_ones_refused(pi: DaemonProcess, tmp_path: Path) -> None:
     config = tmp_path / "pi.yaml"
     config.write_text("interval_s: 0.2\n")
