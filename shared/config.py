@@ -6,7 +6,6 @@ reports every fault at once, so that nobody mends a configuration one error at a
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,6 +76,8 @@ def _home_paths(known: Mapping[str, Known]) -> dict[str, Any]:
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """`; did you mean X?` where something known is close, else an empty text."""
+    import difflib  # only where somebody mistyped
+
     close = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
 
