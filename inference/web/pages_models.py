@@ -112,7 +112,8 @@ def _transfers(**more: object) -> str:
     listed = [version_words.transfer(row, room.now()) for row in shown]
     return render_template(
         "transfers.html", at="Models", rows=listed, page=page, more=len(rows) > page * TRANSFERS,
-        count=len(rows), trainer=room.settings.trainer_url, **more,
+        headline=version_words.transfers_headline(rows[0] if rows else None, room.now()),
+        trainer=room.settings.trainer_url, **more,
     )  # fmt: skip
 
 

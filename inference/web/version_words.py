@@ -38,6 +38,14 @@ def transfer(row: TransferRow, now: float) -> TransferWords:
     return TransferWords(words.moment(row.at, now), row.agent, row.version, row.way, row.size, state, reason)
 
 
+def transfers_headline(newest: TransferRow | None, now: float) -> str:
+    """The first line of the history: what became of the newest."""
+    if newest is None:
+        return "No bundle has come here yet."
+    state = transfer(newest, now).state[0]
+    return f"The newest bundle: {newest.agent} {newest.version}, {state[:1].lower()}{state[1:]} {words.ago(newest.at, now)}."
+
+
 @dataclass(frozen=True, slots=True)
 class DifferentWords:
     """A window that the two versions judge differently."""

@@ -313,7 +313,7 @@ def test_a_printed_incident_has_its_severity_and_every_line(signed_in: Pi) -> No
     signed_in.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         seen = "return arguments[0].checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})"
-        assert signed_in.driver.execute_script(seen, folded)
+        signed_in.until(lambda each: each.execute_script(seen, folded))  # from the next frame on
         assert signed_in.find(".tags .tag.high").is_displayed()
         assert not signed_in.find("button[value=false]").is_displayed()
     finally:
