@@ -128,7 +128,8 @@ def _asleep(dsn: str) -> bool:
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
                 " AND query LIKE 'COPY%'"
             )
-            return bool(cursor.fetchone()[0])
+            found = cursor.fetchone()
+            return bool(found and found[0])
     finally:
         connection.close()
 
