@@ -20,8 +20,8 @@ from shared.addresses import folded
 from shared.agent import UNKNOWN, AgentSpec
 from shared.events import EventParser
 from shared.formula import Evaluate, FormulaError
-from shared.panes import MAX_CELLS, MAX_ORDERED, MAX_SAMPLES, Cell, Keys, Pane, Trail, View
-from shared.reference import NOTHING_KNOWN, Known
+from shared.panes import MAX_CELLS, MAX_ORDERED, Cell, Keys, Pane, Trail, View
+from shared.reference import NOTHING_KNOWN, Knowing
 from shared.rules import names_in_rules
 from shared.values import Row
 from shared.vocabulary import Formula, Lexicon, compile_formula
@@ -225,6 +225,19 @@ class _Host:
         self.last_cell: Cell | None = None
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """An agent's features and patterns, compiled once for any number of extractors of one thread."""
+
+    table: FeatureTable
+    parser: EventParser
+
+    @classmethod
+    def of(cls, spec: AgentSpec) -> Compiled:
+        """Takes some 50 ms."""
+        return cls(FeatureTable(spec), EventParser(spec, cache_size=0))  # extractors remember what was parsed
+
+
 class FeatureExtractor:
     """Rows in, closed windows out, in one pass.
 
@@ -232,15 +245,22 @@ class FeatureExtractor:
         spec: the agent whose events and features are used.
         known: what training knows (addresses, networks, usual counts); without it nothing counts as unseen.
         cache_size: different messages whose parse is remembered; 20,000 of them take 16 MB.
+        compiled: the agent's, where it has been compiled before.
 
     `add` takes rows in any order; a row of a pane that is already closed is counted in `late` and changes nothing.
     """
 
-    def __init__(self, spec: AgentSpec, known: Known = NOTHING_KNOWN, cache_size: int = CACHE_SIZE) -> None:
+    def __init__(
+        self,
+        spec: AgentSpec,
+        known: Knowing = NOTHING_KNOWN,
+        cache_size: int = CACHE_SIZE,
+        compiled: Compiled | None = None,
+    ) -> None:
         self.spec, self.known = spec, known
         self._cache_size = cache_size
-        self.table = FeatureTable(spec)
-        self.parser = EventParser(spec, cache_size=0)  # cells are remembered here
+        compiled = compiled or Compiled.of(spec)
+        self.table, self.parser = compiled.table, compiled.parser
         self.late = 0
         self.closed_until = -math.inf
         self._span = spec.window_s
@@ -252,29 +272,27 @@ class FeatureExtractor:
         self._watch = self.table.watch()
         self._watch_role = spec.silence.role if spec.silence else None
 
-    def add(self, row: Row) -> None:
-        """Fold one row into its pane."""
+    def add(self, row: Row) -> Cell:
+        """Fold one row into its pane; gives its message as it was read."""
         _, time, name, program, _, severity, message = row
         key = (program, severity, message)
-        cell = self._cells.get(key)
-        if cell is None:
-            cell = self._parse(key)
+        read = cell = self._cells.get(key) or self._parse(key)
         if cell.slot == SKIP:
-            return
+            return read
         host = self._hosts.get(name)
         if host is None:
             host = self._hosts[name] = _Host(self.table.long_by)
         weight = cell.repeat
         if cell.again:
             if host.last_cell is None:
-                return
+                return read
             weight, cell = cell.again, host.last_cell
         host.last_cell = cell
         pane = host.current
         if pane is None or not pane.start <= time < pane.end:
             pane = self._pane(host, time)
             if pane is None:
-                return
+                return read
         gap = time - pane.last
         if gap > pane.gap:
             pane.gap = gap
@@ -282,10 +300,8 @@ class FeatureExtractor:
         cells = pane.cells
         count = cells.get(cell)
         if count is None:
-            different = len(cells)
-            if different < MAX_SAMPLES or pane.is_new_kind(cell.slot):
-                pane.samples.append((time, cell, message))
-            elif different >= MAX_CELLS:
+            pane.sample(time, cell, message)
+            if len(cells) >= MAX_CELLS:
                 cell = self._without_fields(pane, cell)
                 count = cells.get(cell)
         cells[cell] = weight if count is None else count + weight
@@ -294,6 +310,7 @@ class FeatureExtractor:
                 pane.ordered.append((time, cell))
             else:
                 pane.sampled = True
+        return read
 
     def _pane(self, host: _Host, time: float) -> Pane | None:
         """The open pane of a moment, made when it is the first; None where it has been closed."""

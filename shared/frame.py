@@ -86,6 +86,11 @@ class Export(Protocol):
     kind: str  # "csv", "json" or "jsonl"
 
     @property
+    def read_bytes(self) -> int:
+        """How much of the file the newest reading has taken in."""
+        ...
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """What the export says of itself; {} when it says nothing."""
         ...

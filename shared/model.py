@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.agent import AgentSpec, parse_agent
 from shared.errors import BundleError, ConfigError
-from shared.features import CACHE_SIZE, FeatureExtractor
+from shared.features import CACHE_SIZE, Compiled, FeatureExtractor
 from shared.nearest import NormalWindows, normal_windows
 from shared.peak import NO_PEAK, Peak
 from shared.reference import Known, Normal, Reference, SilenceLimits, Tail, hashed
@@ -24,6 +24,7 @@ from shared.values import Row
 GOLDEN_TOLERANCE = 1e-9
 REFERENCE_SCHEMA = 1
 LEAST_COUNTED = 5  # with fewer peaks allowed over the threshold, counting them off would be chance
+AROUND = 1.6  # of the rank that a budget means
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ class Model:
 
     def extractor(self, cache_size: int = CACHE_SIZE) -> FeatureExtractor:
         """A fresh extractor that sees the world as training did."""
-        return FeatureExtractor(self.spec, self.reference.known, cache_size)
+        return FeatureExtractor(self.spec, self.reference.known, cache_size, self._compiled)
+
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return Compiled.of(self.spec)
 
     def host_hash(self, host: str) -> str:
         """How the bundle names a host."""
@@ -85,22 +90,31 @@ def threshold_for(tail: Tail, budget: float, peaks: Sequence[float] | Floats = (
     """The score that is expected to be passed `budget` times per host-week.
 
     Small budgets lie on the tail. Larger ones are counted off: of training's `peaks` (descending, over so many
-    host-weeks) at most budget × weeks lie over the threshold. The tail alone would promise wrongly there, because below
-    its start scores are far denser than it is.
+    host-weeks) budget × weeks lie over the threshold. The tail alone would promise wrongly there, because below its start
+    scores are far denser than it is. Scores lie in heaps with gaps between, so a mean of the peaks around that rank is taken.
 
     >>> threshold_for(Tail(start=0.5, width=0.05, rate=1.0), 1.0)
     0.5
-    >>> threshold_for(Tail(start=0.5, width=0.05, rate=1.0), 2.0, peaks=(0.7, 0.5, 0.49, 0.48), weeks=1.0)
-    0.49
+    >>> round(threshold_for(Tail(start=0.5, width=0.05, rate=1.0), 2.0, peaks=(0.7, 0.5, 0.49, 0.48), weeks=1.0), 3)
+    0.493
     """
     if not budget > 0:
         raise ConfigError(f"the alert budget must be above 0 incidents per host-week (value: {budget})")
     fitted = tail.start + tail.width * math.log(tail.rate / budget)
-    allowed = int(budget * weeks + 1e-9)
-    if not len(peaks) or (allowed < LEAST_COUNTED and budget <= tail.rate):
+    if not len(peaks):
         return fitted
-    counted = float(peaks[min(allowed, len(peaks) - 1)])
-    return counted if budget > tail.rate else max(fitted, counted)
+    allowed = budget * weeks
+    if allowed < LEAST_COUNTED and budget <= tail.rate:
+        return max(fitted, _around(peaks, LEAST_COUNTED))
+    return _around(peaks, allowed)
+
+
+def _around(peaks: Sequence[float] | Floats, rank: float) -> float:
+    """The mean of the peaks around a rank, from a part of it to as many times it; each doubling of the rank weighs alike."""
+    last = len(peaks) - 1
+    first, end = min(int(rank / AROUND + 1e-9), last), min(math.ceil(rank * AROUND - 1e-9), last)
+    weights = [1 / (place + 0.5) for place in range(first, end + 1)]
+    return float(sum(weight * peaks[first + k] for k, weight in enumerate(weights)) / sum(weights))
 
 
 def load_model(files: Mapping[str, bytes]) -> Model:
@@ -146,7 +160,10 @@ def _reference(value: Mapping[str, Any], spec: AgentSpec) -> tuple[Reference, di
             {str(key): _number(usual) for key, usual in known["habits"].items()},
             frozenset(known["interfaces"]),
         ),
-        silence={host: SilenceLimits(_maybe(s["present"]), _maybe(s["empty"])) for host, s in value["silence"].items()},
+        silence={
+            host: SilenceLimits(_maybe(s["present"]), _maybe(s["empty"]), _maybe(s.get("steady")))
+            for host, s in value["silence"].items()
+        },
         scores={role: _ascending(scores) for role, scores in value["scores"].items()},
         windows={role: int(count) for role, count in value["windows"].items()},
         tail=Tail(*(_number(value["tail"][key]) for key in ("start", "width", "rate"))),

@@ -53,6 +53,7 @@ class Pane:
         "end",
         "first",
         "gap",
+        "kinds",
         "last",
         "mask",
         "memo",
@@ -75,6 +76,7 @@ class Pane:
         self.cells: dict[Cell, int] = {}
         self.ordered: list[tuple[float, Cell]] = []
         self.samples: list[tuple[float, Cell, str]] = []  # the first of each different message
+        self.kinds: Counts = {}  # slot -> samples of it
         self.sampled = (
             False  # a cap was reached: counts of events stay exact, distinct and ordered ones are lower bounds
         )
@@ -85,11 +87,13 @@ class Pane:
         self.memo: dict[object, Any] = {}
         self.values: list[float] = []
 
-    def is_new_kind(self, slot: int) -> bool:
-        """Whether a message of this slot should still be kept as evidence though there are enough messages."""
-        if len(self.samples) >= MOST_SAMPLES:
-            return False
-        return sum(1 for _, cell, _ in self.samples if cell.slot == slot) < MAX_OF_A_KIND
+    def sample(self, time: float, cell: Cell, message: str) -> None:
+        """Keep a message of the pane as evidence: the first different ones, and after them some of each event."""
+        slot, kinds = cell.slot, self.kinds
+        count = kinds.get(slot, 0)
+        if len(self.cells) < MAX_SAMPLES or (count < MAX_OF_A_KIND and len(self.samples) < MOST_SAMPLES):
+            kinds[slot] = count + 1
+            self.samples.append((time, cell, message))
 
     def seal(self, by: Iterable[str], n_roles: int) -> None:
         """Sum the cells up by event and by key field; called once, when no more rows can come."""

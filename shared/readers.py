@@ -100,6 +100,14 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._text: Any = None  # that of the newest reading
+
+    @property
+    def read_bytes(self) -> int:
+        if self._text is None or self._text.closed:
+            return 0 if self._text is None else self.path.stat().st_size
+        raw = self._text.buffer.raw
+        return int(getattr(raw, "fileobj", raw).tell())  # of a gzip file, how much of the packed one
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -125,6 +133,7 @@ class Reader:
             on_bad(BadRow(line, reason, detail))
 
         with opened(self.path) as text:
+            self._text = text
             rows = self._read(text, report, since)
             first = next(rows, None)
             if first is not None:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
 DEFAULT_USUAL = 2.0  # joins in half an hour that are nothing special for any device
 
@@ -18,6 +19,16 @@ def hashed(salt: str, *parts: str) -> str:
     """64-bit salted hash of some texts, as hex."""
     text = "\0".join((salt, *parts)).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+class Knowing(Protocol):
+    """What formulas ask of training's knowledge."""
+
+    def unseen(self, fields: Mapping[str, str]) -> bool: ...
+
+    def excess(self, many: Mapping[str, int]) -> float: ...
+
+    def on_marked(self, host: str, rows: Mapping[str, int]) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -37,15 +48,27 @@ class Known:
             return False
         return hashed(self.salt, "target", ssid, bssid.lower(), freq) not in self.targets
 
-    def usual(self, key: str) -> float:
-        """How often this device joins in half an hour of an ordinary day, plus one."""
-        return (
-            self.habits.get(hashed(self.salt, "device", key.lower()), DEFAULT_USUAL) if self.habits else DEFAULT_USUAL
-        )
+    def excess(self, many: Mapping[str, int]) -> float:
+        """How far the device furthest beyond its usual count (joins in half an hour of an ordinary day, plus one) is.
 
-    def marked(self, host: str, interface: str) -> bool:
-        """Whether joins on this interface of this host lack an `authenticated` line, as WPA3's do."""
-        return bool(self.interfaces) and hashed(self.salt, "interface", host, interface) in self.interfaces
+        many: device → its count.
+        """
+        return max(0.0, *(count - self._usual(device) for device, count in many.items()))
+
+    def _usual(self, device: str) -> float:
+        if not self.habits:
+            return DEFAULT_USUAL
+        return self.habits.get(hashed(self.salt, "device", device.lower()), DEFAULT_USUAL)
+
+    def on_marked(self, host: str, rows: Mapping[str, int]) -> float:
+        """How many of the rows are of interfaces of this host whose joins lack an `authenticated` line, as WPA3's do.
+
+        rows: interface → rows.
+        """
+        if not self.interfaces:
+            return 0.0
+        marked = (hashed(self.salt, "interface", host, interface) in self.interfaces for interface in rows)
+        return float(sum(count for count, yes in zip(rows.values(), marked, strict=True) if yes))
 
     def as_json(self) -> dict[str, object]:
         """The part `known` of reference.json."""
@@ -71,10 +94,14 @@ class Tail:
 
 @dataclass(frozen=True)
 class SilenceLimits:
-    """Longest pauses (s) of a host in training, with clients present and without; None: never seen."""
+    """Longest pauses (s) of a host in training, with clients present and without; None: never seen.
+
+    `steady`: its longest pause of all, of a host that talked all the time; None: it did not.
+    """
 
     present: float | None
     empty: float | None
+    steady: float | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from shared import formula
 from shared.agent import AgentSpec
 from shared.formula import Evaluate, FormulaError
 from shared.panes import THERE, Counts, Pane, View
+from shared.reference import DEFAULT_USUAL
 
 NAN = math.nan
 
@@ -52,7 +53,7 @@ class Lexicon:
         """Slots meant by `event` (all its kinds) or by `event.kind`."""
         event, _, kind = reference.partition(".")
         if event not in self.bits:
-            raise FormulaError(f"no event is called {event!r}")
+            raise FormulaError(f"no event is called {event!r}; there are {', '.join(self.events)}")
         if kind and (event, kind) not in self._slots:
             raise FormulaError(f"event {event} has no kind {kind!r}")
         return (self._slots[event, kind],) if kind else self._of_event[event]
@@ -154,7 +155,10 @@ def _flat(groups: Groups) -> frozenset[int]:
 
 def _counter(groups: Groups) -> Callable[[Counts], int]:
     """How many rows of any of the events there are in some counts."""
-    slots = tuple(_flat(groups))
+    return _count_of(tuple(_flat(groups)))
+
+
+def _count_of(slots: tuple[int, ...]) -> Callable[[Counts], int]:
     if len(slots) == 1:
         (only,) = slots
         return lambda counts: counts.get(only, 0)
@@ -173,13 +177,19 @@ def _peaks(view: View, by: str, groups: Groups) -> list[int]:
     key = (by, groups)
     found = view.peaks.get(key)
     if found is None:
-        rows = view.tables[by].values()
-        if any(len(group) > 1 for group in groups):
-            counters = [_counter((group,)) for group in groups]
-            found = [max([counter(counts) for counter in counters]) if len(counts) > 1 else 0 for counts in rows]
+        rows, there = view.tables[by].values(), view.slots
+        present = [slots for group in groups if (slots := tuple([slot for slot in group if slot in there]))]
+        if not present:
+            found = [0] * len(rows)
+        elif len(present) == 1:
+            count = _count_of(present[0])
+            found = [count(counts) for counts in rows]
+        elif all(len(group) == 1 for group in present):
+            singles = [group[0] for group in present]
+            found = [max([counts.get(slot, 0) for slot in singles]) if len(counts) > 1 else 0 for counts in rows]
         else:
-            slots = [group[0] for group in groups]
-            found = [max([counts.get(slot, 0) for slot in slots]) if len(counts) > 1 else 0 for counts in rows]
+            counters = [_count_of(group) for group in present]
+            found = [max([counter(counts) for counter in counters]) if len(counts) > 1 else 0 for counts in rows]
         view.peaks[key] = found
     return found
 
@@ -335,10 +345,10 @@ def _excess(call: _Call) -> Evaluate:
 
     def evaluate(view: View) -> float:
         found = _peaks(view, by, groups)
-        if max(found, default=0) <= 1:
+        if max(found, default=0) <= DEFAULT_USUAL:  # nobody's usual count is less
             return 0.0
-        beyond = [many - view.known.usual(key) for key, many in zip(view.tables[by], found, strict=True) if many > 1]
-        return float(max([0.0, *beyond]))
+        many = {key: count for key, count in zip(view.tables[by], found, strict=True) if count > DEFAULT_USUAL}
+        return float(view.known.excess(many))
 
     return evaluate
 
@@ -372,15 +382,13 @@ def _marked(call: _Call) -> Evaluate:
     call.needs.joins = (call.several("join"), call.several("step"), call.key_field(), call.number("within_s"))
 
     def evaluate(view: View) -> float:
-        slots, known, host = wanted, view.known, view.host
-        return float(
-            sum(
-                count
-                for pane in view.panes
-                for cell, count in pane.cells.items()
-                if cell.slot in slots and known.marked(host, cell.fields.get("iface", ""))
-            )
-        )
+        rows: dict[str, int] = {}
+        for pane in view.panes:
+            for cell, count in pane.cells.items():
+                if cell.slot in wanted:
+                    interface = cell.fields.get("iface", "")
+                    rows[interface] = rows.get(interface, 0) + count
+        return float(view.known.on_marked(view.host, rows)) if rows else 0.0
 
     return evaluate
 
@@ -667,7 +675,7 @@ def _cyclic(call: _Call) -> Evaluate:
     return lambda view: wave(turn * clock(view))
 
 
-ADDITIVE = frozenset({"lines", "count", "attempts", "rejoins", "unannounced", "bursts", "seconds", "unseen", "marked"})
+ADDITIVE = frozenset({"lines", "count", "attempts", "rejoins", "unannounced", "bursts", "seconds", "unseen"})
 
 FUNCTIONS: dict[str, Callable[[_Call], Evaluate]] = {
     "lines": _lines,
@@ -721,6 +729,11 @@ def compile_formula(text: str, lexicon: Lexicon) -> Formula:
     evaluate = formula.compile_expression(text, name, call)
     root = formula.parse(text)
     single = isinstance(root, ast.Call) and isinstance(root.func, ast.Name)
+    if not single and (needs.habit or needs.joins):
+        raise FormulaError(
+            "excess and marked stand alone: in training their answer is known only once all rows were seen; "
+            "give them a feature of their own and use its name in the rules"
+        )
     additive = single and root.func.id in ADDITIVE  # type: ignore[attr-defined]
     always = needs.always or not single
     return Formula(

@@ -8,6 +8,8 @@ peak nothing is fitted: a large budget takes the threshold that so many of the p
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +27,7 @@ PEAKS_PER_HOST = 40  # of a week; more where the log is longer
 KEPT_PEAKS = 2_000
 PEAK_STEPS = 1e6  # peaks travel with six digits; rounded up, so that a line at a peak lies on it or above
 BUDGETS = (0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 4.0)
-KEPT_SCORES = 1_000  # of each role, the highest, one by one
+KEPT_SCORES = 600  # of each role, the highest, one by one
 ONE_BLOCK_PENALTY = 0.05  # added to scores that had to be made by a model which saw the windows
 
 
@@ -52,15 +54,46 @@ def peaks(found: OutOfFold, apart: int, per_host_weeks: float = 1.0) -> Floats:
     most = PEAKS_PER_HOST * max(1, round(per_host_weeks))
     for host in np.unique(found.hosts):
         mine = np.flatnonzero(found.hosts == host)
-        taken: list[int] = []
-        for j in mine[np.argsort(-found.scores[mine], kind="stable")][: 15 * most]:
+        ranked = mine[np.argsort(-found.scores[mine], kind="stable")][: 15 * most]
+        taken: list[int] = []  # window numbers, ascending
+        for index, score in zip(found.index[ranked].tolist(), found.scores[ranked].tolist(), strict=True):
             if len(taken) >= most:
                 break
-            if all(abs(found.index[j] - other) > apart for other in taken):
-                taken.append(int(found.index[j]))
-                highest.append(float(found.scores[j]))
+            place = bisect.bisect_left(taken, index)
+            if all(abs(index - other) > apart for other in taken[max(0, place - 1) : place + 1]):
+                taken.insert(place, index)
+                highest.append(score)
     rounded: Floats = np.ceil(np.sort(np.array(highest))[::-1] * PEAK_STEPS) / PEAK_STEPS
     return rounded
+
+
+def incident_starts(found: Iterable[OutOfFold], apart: int) -> Floats:
+    """The lines at which incidents number 1, 2, 3 … appear as the alert line is lowered, descending.
+
+    Windows of one host at most `apart` numbers from each other are one incident, so that lowering the line also joins
+    incidents: what is counted here is what a person would have been told, and budgets are kept by it.
+    """
+    starts: list[float] = []
+    count, raised = 0, dict[tuple[int, str], list[int]]()  # (part, host) -> numbers of the windows over the line, ascending
+    windows = [
+        (score, part, host, index)
+        for part, one in enumerate(found)
+        for score, host, index in zip(one.scores.tolist(), one.hosts.tolist(), one.index.tolist(), strict=True)
+    ]
+    windows.sort(key=lambda window: -window[0])
+    for score, part, host, index in windows:
+        mine = raised.setdefault((part, host), [])
+        place = bisect.bisect_left(mine, index)
+        before = place > 0 and index - mine[place - 1] <= apart
+        after = place < len(mine) and mine[place] - index <= apart
+        mine.insert(place, index)
+        count += 1 - before - after
+        if count > len(starts):
+            starts.append(score)
+            if len(starts) >= KEPT_PEAKS:
+                break
+    lines: Floats = np.ceil(np.array(starts) * PEAK_STEPS) / PEAK_STEPS
+    return lines
 
 
 def fit_tail(highest: Floats, weeks: float, least_width: float = LEAST_WIDTH) -> Tail:

@@ -25,6 +25,7 @@ from shared.errors import TrainingError
 from shared.reference import hashed
 from shared.scale import HIGHEST, Scale, both_views
 from shared.scoring import Forest
+from trainer.model_config import TrainConfig
 from trainer.model_sections import ModelSection
 from trainer.table import RoleTable
 
@@ -32,6 +33,7 @@ Floats = npt.NDArray[np.float64]
 
 AUTO_SAMPLES = 256  # as scikit-learn means "auto"; 1,024 found no more and is two and a half times as large
 LEAST_BACKGROUND = 20
+MOST_WINDOWS = 20_000  # for one forest, whose trees see 256 each: a hundred of them hardly see more
 CLIP_QUANTILES = (0.0005, 0.9995)
 SLACK_QUANTILE = 0.95
 NEW_HOST_QUANTILE = 0.9
@@ -95,26 +97,27 @@ class FittedRole:
 
 
 def _z(scale: Scale, table: RoleTable, salt: str) -> Floats:
-    z = np.empty_like(table.raw)
-    for host in np.unique(table.hosts):
-        mine = table.hosts == host
+    z = np.empty(table.raw.shape)
+    hosts, host_of = np.unique(table.hosts, return_inverse=True)
+    for number, host in enumerate(hosts):
+        mine = host_of == number
         z[mine] = scale.z(hashed(salt, "host", str(host)), table.raw[mine])
     return z
 
 
 def fit_role(
     table: RoleTable,
-    blocks: npt.NDArray[np.int64],
-    spec: AgentSpec,
+    days: Days,
+    keep: npt.NDArray[np.bool_],
     columns: tuple[int, ...],
-    model: ModelSection,
-    background: float,
+    config: TrainConfig,
     salt: str,
 ) -> FittedRole:
-    """Fit one role. blocks: (n,) number of the day (or part of one) that each window lies in."""
-    scale = fit_scale(table, blocks, spec, columns, salt)
-    z = both_views(_z(scale, table, salt))
+    """Fit one role on the days to `keep`, shape (D,) of `days`; the forest on `MOST_WINDOWS` windows drawn from them."""
+    model, background = config.model, config.detection.background
+    scale = fit_scale(days, keep, columns, salt)
     rng = np.random.default_rng(model.random_state)
+    z = both_views(_z(scale, table.pick(_drawn(keep[days.of], rng)), salt))
     seen = np.vstack([z, background_points(z, background, rng)]) if background else z
     pipeline = Pipeline([
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
@@ -124,6 +127,16 @@ def fit_role(
     ])  # fmt: skip
     pipeline.fit(seen)
     return FittedRole(scale, pipeline, flatten(pipeline))
+
+
+def _drawn(wanted: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """All of the wanted windows, or `MOST_WINDOWS` of them."""
+    places = np.flatnonzero(wanted)
+    if len(places) <= MOST_WINDOWS:
+        return wanted
+    drawn = np.zeros(len(wanted), dtype=bool)
+    drawn[rng.choice(places, MOST_WINDOWS, replace=False)] = True
+    return drawn
 
 
 def _forest(model: ModelSection, n: int, width: int) -> IsolationForest:
@@ -149,30 +162,62 @@ def background_points(z: Floats, share: float, rng: np.random.Generator) -> Floa
     """Copies of training windows with one to four features set uniformly between 0 and the scale's end."""
     count = max(LEAST_BACKGROUND, int(share * len(z)))
     points: Floats = z[rng.integers(0, len(z), count)].copy()
-    width = points.shape[1]
-    for point in points:
-        chosen = rng.choice(width, min(width, int(rng.integers(1, 5))), replace=False)
-        point[chosen] = rng.uniform(0, HIGHEST, len(chosen))
+    order = rng.random(points.shape).argsort(axis=1)  # each row draws its features without repeating one
+    chosen = order < rng.integers(1, 5, (count, 1))
+    points[chosen] = rng.uniform(0, HIGHEST, int(chosen.sum()))
     return points
 
 
-def fit_scale(
-    table: RoleTable, blocks: npt.NDArray[np.int64], spec: AgentSpec, columns: tuple[int, ...], salt: str
-) -> Scale:
-    """Each host's usual worst day, and how far days stray from it; see shared/scale.py."""
+@dataclass(frozen=True)
+class Days:
+    """What a role's days were like: all that the scale needs of the windows, found once for any choice of days.
+
+    hosts: (H,) names. of: (n,) number of each window's day. worst: (H, D, 2·J) largest values of log2(1 + x), 0 where
+    the host was not there. there: (H, D) whether it was. priors: (2·J,) of the features.
+    """
+
+    spec: AgentSpec
+    hosts: npt.NDArray[np.str_]
+    of: npt.NDArray[np.intp]
+    worst: Floats
+    there: npt.NDArray[np.bool_]
+    priors: Floats
+
+
+def days_of(table: RoleTable, blocks: npt.NDArray[np.int64], spec: AgentSpec, columns: tuple[int, ...]) -> Days:
+    """blocks: (n,) number of the day (or part of one) that each window lies in."""
     hosts, host_of = np.unique(table.hosts, return_inverse=True)
     days, day_of = np.unique(blocks, return_inverse=True)
-    logs = np.log2(1 + np.nan_to_num(table.raw))
-    worst = np.zeros((len(hosts), len(days), logs.shape[1]))
-    np.maximum.at(worst, (host_of, day_of), logs)
-    flat = worst.reshape(-1, logs.shape[1])
+    places = host_of * len(days) + day_of
+    order = np.argsort(places, kind="stable")
+    filled, starts = np.unique(places[order], return_index=True)
+    worst = np.zeros((len(hosts) * len(days), table.raw.shape[1]))
+    worst[filled] = [np.fmax.reduce(run, axis=0) for run in np.split(table.raw[order], starts[1:])]
+    there = np.zeros(len(worst), dtype=bool)
+    there[filled] = True
+    return Days(
+        spec,
+        hosts,
+        day_of,
+        np.log2(1 + np.maximum(np.nan_to_num(worst), 0)).reshape(len(hosts), len(days), -1),
+        there.reshape(len(hosts), len(days)),
+        np.array([_prior(spec, i) for i in columns] * 2),
+    )
+
+
+def fit_scale(days: Days, keep: npt.NDArray[np.bool_], columns: tuple[int, ...], salt: str) -> Scale:
+    """Each host's usual worst day, and how far days stray from it; see shared/scale.py. keep: (D,) the days to use."""
+    spec = days.spec
+    here = days.there[:, keep].any(axis=1)
+    hosts, worst = days.hosts[here], days.worst[here][:, keep]
+    flat = worst.reshape(-1, worst.shape[2])
     role_median = np.median(flat, axis=0)
-    usual = (len(days) * np.median(worst, axis=1) + role_median) / (len(days) + 1)
+    usual = (worst.shape[1] * np.median(worst, axis=1) + role_median) / (worst.shape[1] + 1)
     strays = (worst - usual[:, None]).reshape(flat.shape)
     slack = np.maximum(np.quantile(strays, SLACK_QUANTILE, axis=0), 0)
     beyond = np.where(strays > slack, strays - slack, 0)
     spread = np.maximum(LEAST_SPREAD, beyond.sum(0) / np.maximum(1, (strays > slack).sum(0)))
-    floor = np.log2(1 + np.array([_prior(spec, i) for i in columns] * 2)) - slack
+    floor = np.log2(1 + days.priors) - slack
     new = np.maximum(np.maximum(role_median, np.quantile(flat, NEW_HOST_QUANTILE, axis=0)), floor)
     return _rounded(
         Scale(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -38,21 +38,19 @@ def _has(spec: AgentSpec, name: str) -> bool:
     return any(feature.name == name for feature in spec.features)
 
 
-def collect(rows: Iterable[Row], chosen: list[tuple[str, int]], spec: AgentSpec) -> list[list[Row]]:
-    """The rows of each chosen window and of the half hour before it, pseudonymised, at most `MOST_ROWS` the newest."""
-    span = spec.window_s
-    spans = {case: ((case[1] - spec.long_windows + 1) * span, (case[1] + 1) * span) for case in chosen}
-    by_host: dict[str, list[tuple[tuple[str, int], float, float]]] = {}
-    for case, (start, end) in spans.items():
-        by_host.setdefault(case[0], []).append((case, start, end))
-    found: dict[tuple[str, int], list[Row]] = {case: [] for case in chosen}
-    programs = frozenset(spec.programs)
-    for row in rows:
-        for case, start, end in by_host.get(row[2], ()):
-            if start <= row[1] < end and row[3] in programs:
-                found[case].append(row)
-    names = Pseudonyms(spec)
-    return [[names.row(row) for row in rows_[-MOST_ROWS:]] for rows_ in found.values() if rows_]
+def collect(
+    rows: Callable[[float, float], Iterable[Row]], chosen: list[tuple[str, int]], spec: AgentSpec
+) -> list[list[Row]]:
+    """The rows of each chosen window and of the half hour before it, pseudonymised, at most `MOST_ROWS` the newest.
+
+    rows(start, end): the log between two moments (s).
+    """
+    span, programs, names = spec.window_s, frozenset(spec.programs), Pseudonyms(spec)
+    cases = []
+    for host, index in chosen:
+        start, end = (index - spec.long_windows + 1) * span, (index + 1) * span
+        cases.append([row for row in rows(start, end) if row[2] == host and row[3] in programs])
+    return [[names.row(row) for row in case[-MOST_ROWS:]] for case in cases if case]
 
 
 def golden_file(model: Model, cases: list[list[Row]]) -> bytes:

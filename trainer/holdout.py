@@ -105,7 +105,7 @@ def model_without(
         "scorer.npz": dump_forests(fitted.forests),
         "reference.json": reference_json(
             material.spec, known, fitted, kept, silence_limits(material.tables, until),
-            material.learner.leaves >= LEAST_LEAVES,
+            material.learner.leaves >= LEAST_LEAVES, nearest=False,
         ),
         "metadata.json": b'{"model_version": "held out"}',
     }  # fmt: skip
@@ -122,7 +122,11 @@ def hold_out(material: Material, check: Cancelled = no_check, progress: Progress
     model = model_without(material, valid, span[1], valid * width, part(progress, 0.0, FIT_SHARE))
     if model is None or sum(len(indices) for hosts in clean.values() for indices in hosts.values()) < LEAST_HELD_BACK:
         return None
-    early = {role: table.pick(table.index < valid) for role, table in material.roles.items() if role in model.forests}
+    early = {
+        role: counts_of_table(table.pick(table.index < valid))
+        for role, table in material.roles.items()
+        if role in model.forests
+    }
     return evaluate_injected(
         model,
         material.rows(valid * width - WARM_S, span[1] * width),
@@ -132,7 +136,7 @@ def hold_out(material: Material, check: Cancelled = no_check, progress: Progress
         episodes=material.labels,
         each=material.config.evaluation.faults_each,
         seed=material.config.model.random_state,
-        reference={role: counts_of_table(table) for role, table in early.items()},
+        reference=early,
         parts={"validation": (valid, test), "test": (test, span[1])},
         progress=part(progress, FIT_SHARE, 1.0),
         check=check,

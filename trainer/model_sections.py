@@ -129,7 +129,7 @@ class TrainingSection:
     test_size: float = setting(0.2, "Share of the time span, at its end, kept for tests.", low=0, high=0.5)
     validation_size: float = setting(0.1, "Share of the time span before that, kept for validation.", low=0, high=0.5)
     cross_validation_folds: int = setting(
-        14, "Most time blocks for out-of-fold scores; one a day where there are fewer days.", "blocks", low=2, high=50
+        7, "Most time blocks for out-of-fold scores; one a day where there are fewer days.", "blocks", low=2, high=50
     )
 
 

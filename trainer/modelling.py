@@ -23,10 +23,11 @@ from trainer.calibrate import (
     contamination_threshold,
     day_blocks,
     fit_tail,
+    incident_starts,
     peaks,
 )
 from trainer.facts import BudgetRow
-from trainer.fit import FittedRole, fit_role
+from trainer.fit import Days, FittedRole, days_of, fit_role
 from trainer.model_config import TrainConfig
 from trainer.table import RoleTable, scored_columns
 
@@ -90,8 +91,9 @@ def calibrate_and_fit(
     for number, (role, table) in enumerate(roles.items()):
         columns = scored_columns(spec, role, config.features.exclude)
         blocks = day_blocks(table.index, first, last, DAY_S / spec.window_s)
-        fitted[role] = fit_role(table, blocks, spec, columns, config.model, config.detection.background, salt)
-        unseen[role] = _out_of_fold(table, blocks, fitted[role], spec, columns, config, salt)
+        days = days_of(table, blocks, spec, columns)
+        fitted[role] = fit_role(table, days, np.ones(days.there.shape[1], dtype=bool), columns, config, salt)
+        unseen[role] = _out_of_fold(table, days, fitted[role], columns, config, salt)
         progress((number + 1) / len(roles))
 
     def all_peaks(of: Callable[[Unseen], Floats]) -> Floats:
@@ -103,7 +105,7 @@ def calibrate_and_fit(
 
     peak = _peak_line(all_peaks(lambda one: one.forest), all_peaks(lambda one: one.largest), weeks)
     found = {role: one.combined(peak) for role, one in unseen.items()}
-    highest = all_peaks(lambda one: one.combined(peak).scores)
+    highest = incident_starts(found.values(), spec.long_windows + 1)
     tail = fit_tail(highest, weeks)
     return Fitted(fitted, found, tail, highest, weeks, _threshold(found, tail, highest, weeks, config), peak)
 
@@ -130,34 +132,26 @@ def _peak_line(forest: Floats, largest: Floats, weeks: float) -> Peak:
 
 
 def _out_of_fold(
-    table: RoleTable,
-    blocks: npt.NDArray[np.int64],
-    whole: FittedRole,
-    spec: AgentSpec,
-    columns: tuple[int, ...],
-    config: TrainConfig,
-    salt: str,
+    table: RoleTable, days: Days, whole: FittedRole, columns: tuple[int, ...], config: TrainConfig, salt: str
 ) -> Unseen:
-    """Each block seen by a model of the others; blocks are joined where there are very many days."""
-    folds = _folds(blocks, config.training.cross_validation_folds)
+    """Each day seen by a model of the others; days are joined where there are very many."""
+    number_of_days = days.there.shape[1]
+    folds = _folds(number_of_days, config.training.cross_validation_folds)
     scores, largest_z = np.empty(len(table)), np.empty(len(table))
-    if len(np.unique(folds)) < 2 or not config.evaluation.cross_validation:
+    if number_of_days < 2 or not config.evaluation.cross_validation:
         z = whole.spread_units(table, salt)
         return Unseen(table.hosts, table.index, whole.forest.score(z) + ONE_BLOCK_PENALTY, largest(z) + 1.0)
     for fold in np.unique(folds):
-        mine = folds == fold
-        other = fit_role(
-            table.pick(~mine), blocks[~mine], spec, columns, config.model, config.detection.background, salt
-        )
+        mine = folds[days.of] == fold
+        other = fit_role(table, days, folds != fold, columns, config, salt)
         z = other.spread_units(table.pick(mine), salt)
         scores[mine], largest_z[mine] = other.forest.score(z), largest(z)
     return Unseen(table.hosts, table.index, scores, largest_z)
 
 
-def _folds(blocks: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    distinct, number = np.unique(blocks, return_inverse=True)
-    folds: npt.NDArray[np.int64] = number if len(distinct) <= most else number * most // len(distinct)
-    return folds
+def _folds(days: int, most: int) -> npt.NDArray[np.intp]:
+    """The fold of each day, shape (days,): neighbours share one where there are more than `most`."""
+    return np.arange(days) * min(days, most) // days
 
 
 def _threshold(found: Mapping[str, OutOfFold], tail: Tail, highest: Floats, weeks: float, config: TrainConfig) -> float:

@@ -19,7 +19,7 @@ from trainer.table import RoleTable
 
 MOST_BYTES = 60_000  # of all roles together
 MOST_WINDOWS = 150  # of one role
-MOST_CONSIDERED = 20_000
+MOST_CONSIDERED = 5_000
 DAY_S = 86_400
 
 
@@ -57,7 +57,7 @@ def _short(row: list[float | None]) -> list[float | None]:
 
 def _middles(table: RoleTable, scale: Scale, hosts: Mapping[str, str]) -> list[int]:
     """Windows nearest to the middles of clusters, those of the largest clusters first; each host has one at least."""
-    step = max(1, len(table) // MOST_CONSIDERED)
+    step = -(-len(table) // MOST_CONSIDERED)
     considered = np.arange(0, len(table), step)
     z = np.array([scale.z(hosts[str(table.hosts[j])], table.raw[j]) for j in considered])
     z = np.nan_to_num(z, nan=LOWEST)

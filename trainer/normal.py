@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from shared.agent import AgentSpec
 from shared.classify import long_suffix
 from shared.model import REFERENCE_SCHEMA
-from shared.reference import Known, hashed
+from shared.reference import Known, SilenceLimits, hashed
 from trainer.calibrate import KEPT_PEAKS, KEPT_SCORES
 from trainer.facts import NormalRange, ScoreCounts
 from trainer.modelling import Fitted
@@ -21,6 +22,8 @@ from trainer.table import Floats, RoleTable, Tables
 QUANTILES = (0.01, 0.5, 0.99)
 PROFILE = tuple(np.linspace(0, 1, 21))
 BINS = 40
+STEADY_DAYS = 3  # a host that was seen on fewer days may have been there by chance
+NEVER_SEEN = SilenceLimits(None, None)
 
 
 def normal_ranges(roles: Mapping[str, RoleTable], spec: AgentSpec) -> tuple[NormalRange, ...]:
@@ -49,14 +52,26 @@ def score_counts(fitted: Fitted) -> ScoreCounts:
     return ScoreCounts(tuple(map(float, edges)), tuple(map(int, counts)), quantiles)
 
 
-def silence_limits(tables: Tables, until: float = math.inf) -> dict[str, dict[bool, float]]:
-    """Host → the longest pause of training, with clients there (True) and without; of whole days before `until` (s)."""
-    limits: dict[str, dict[bool, float]] = {}
+def silence_limits(tables: Tables, until: float = math.inf) -> dict[str, SilenceLimits]:
+    """Host → its longest pauses in training; of whole days before `until` (s)."""
+    found: dict[str, SilenceLimits] = {}
     for (host, there), days in tables.pauses.items():
         longest = [pause for day, pause in days.items() if day * 86_400 < until]
         if longest:
-            limits.setdefault(host, {})[there] = max(longest)
-    return limits
+            own = found.get(host, NEVER_SEEN)
+            found[host] = replace(own, present=max(longest)) if there else replace(own, empty=max(longest))
+    for host, pause in _steady(tables, until):
+        found[host] = replace(found.get(host, NEVER_SEEN), steady=pause)
+    return found
+
+
+def _steady(tables: Tables, until: float) -> Iterator[tuple[str, float]]:
+    """(host, its longest pause) of those that never were quiet for long; who was gone before the end is none of them."""
+    end = min(until, max(tables.heard.values(), default=0.0))
+    for (host, most), days in tables.gaps.items():
+        longest = [gap for day, gap in days.items() if day * 86_400 < until]
+        if len(longest) >= STEADY_DAYS and max(longest) <= most >= end - tables.heard[host, most]:
+            yield host, max(longest)
 
 
 def reference_json(
@@ -64,18 +79,22 @@ def reference_json(
     known: Known,
     fitted: Fitted,
     roles: Mapping[str, RoleTable],
-    silences: Mapping[str, Mapping[bool, float]],
+    silences: Mapping[str, SilenceLimits],
     leaves: bool,
+    nearest: bool = True,
 ) -> bytes:
-    """reference.json: everything of `shared.reference.Reference`, and profiles of features and scores for drift."""
+    """reference.json: everything of `shared.reference.Reference`, and profiles of features and scores for drift.
+
+    nearest: with the normal windows that are shown beside an anomaly, half of the work.
+    """
     value = {
         "schema": REFERENCE_SCHEMA,
         "salt": known.salt,
         "known": known.as_json(),
         "scale": {role: one.scale.as_json() for role, one in fitted.roles.items()},
         "silence": {
-            hashed(known.salt, "host", host): {"present": pauses.get(True), "empty": pauses.get(False)}
-            for host, pauses in sorted(silences.items())
+            hashed(known.salt, "host", host): {"present": one.present, "empty": one.empty, "steady": one.steady}
+            for host, one in sorted(silences.items())
         },
         "scores": {role: _highest(found.scores) for role, found in fitted.out_of_fold.items()},
         "windows": {role: len(found.scores) for role, found in fitted.out_of_fold.items()},
@@ -90,9 +109,11 @@ def reference_json(
         "profile": {role: _profile(table, spec) for role, table in roles.items()},
         "score_profile": {role: _grid(found.scores) for role, found in fitted.out_of_fold.items()},
         "leaves_logged": leaves,
-        "nearest": nearest_part(roles, {role: one.scale for role, one in fitted.roles.items()}, spec, known.salt),
         "peak": {"offset": fitted.peak.offset, "factor": fitted.peak.factor},
     }
+    if nearest:
+        scales = {role: one.scale for role, one in fitted.roles.items()}
+        value["nearest"] = nearest_part(roles, scales, spec, known.salt)
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 

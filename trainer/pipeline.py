@@ -23,7 +23,7 @@ from shared.model import Model, load_model
 from shared.scoring import dump_forests
 from trainer.advice import advice
 from trainer.compare import Comparison, compare
-from trainer.evaluate import Evaluation
+from trainer.evaluation import Evaluation
 from trainer.facts import TrainFacts
 from trainer.fit import RoleSwitch
 from trainer.gate import check_gate
@@ -38,15 +38,17 @@ from trainer.modelling import Fitted, calibrate_and_fit
 from trainer.normal import normal_ranges, reference_json, score_counts, silence_limits
 from trainer.promise import promise, with_promise
 from trainer.pseudonyms import Pseudonyms
+from trainer.reading import read
 from trainer.report import render_report
 from trainer.source import Source
-from trainer.table import Tables, tabulate
+from trainer.table import Tables
+from trainer.watched import part
 from trainer.window_length import with_window
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]  # (step, share done from 0 to 1)
-STEPS = ("learn", "features", "guard", "calibrate", "fit", "evaluate", "golden", "bundle")
+STEPS = ("learn", "guard", "calibrate", "fit", "evaluate", "golden", "bundle")
 ANY_PROGRAM = "*"  # an agent that names it is a template: its patterns are mined
 LEAST_WINDOWS = 50  # of one role; with fewer there is nothing to learn from
 LEAST_DAYS = 5.0
@@ -89,13 +91,11 @@ def train(
     source, faults = Source(exports, start, end, check), Faults(faults_of(labels)) if labels else None
     spec = with_window(_with_patterns(spec, source), config.features.window_s)
     progress("learn", 0)
-    learner = Learner(spec, salt=secrets.token_hex(16))
-    learner.learn(source.rows(counting=True), faults)
+    salt = secrets.token_hex(16)
+    learner, tables = read(source, spec, salt, config.features.exclude, faults, lambda done: progress("learn", done))
     known = learner.known()
-    progress("features", 0)
-    tables = tabulate(source.rows(), spec, known, config.features.exclude, faults)
     progress("guard", 0)
-    clean = guard(tables.roles, spec, config, labels)
+    clean, tables = guard(tables.roles, spec, config, labels), tables.without_values()
     _enough(clean, spec)
     progress("calibrate", 0)
     fitted = calibrate_and_fit(clean.roles, spec, config, known.salt, lambda share: progress("calibrate", share))
@@ -111,7 +111,7 @@ def train(
     files["reference.json"] = reference_json(
         spec, known, fitted, clean.roles, silence_limits(tables), learner.leaves >= LEAST_LEAVES
     )
-    cases = collect(source.rows(), choose(clean.roles, spec), spec)
+    cases = collect(source.between, choose(clean.roles, spec), spec)
     unnamed = {"metadata.json": json.dumps({"model_version": version_at(began)}).encode()}
     model = load_model({**files, **unnamed})
     files["golden.json"], judge_ms = _timed(lambda: golden_file(model, cases))
@@ -140,11 +140,15 @@ def _with_patterns(spec: AgentSpec, source: Source) -> AgentSpec:
 
 def _evaluate(material: Material, fitted: Fitted, progress: Progress, check: Callable[[], None]) -> Evaluation | None:
     """Against the labels where there are any, and against injected faults; None where neither can be measured."""
-    config, labelled = material.config, None
+    config, labelled, begun = material.config, None, 0.0
+
+    def told(share: float) -> None:
+        progress("evaluate", share)
+
     if material.labels:
-        labelled = judge_labels(material, check)
-        progress("evaluate", 0.4)
-    injected = hold_out(material, check) if config.evaluation.inject else None
+        begun = 0.4
+        labelled = judge_labels(material, check, part(told, 0.0, begun))
+    injected = hold_out(material, check, part(told, begun, 0.8)) if config.evaluation.inject else None
     found = labelled or injected
     if found is None:
         return None
@@ -178,7 +182,7 @@ def _timed(work: Callable[[], bytes]) -> tuple[bytes, float]:
 def _enough(clean: Guarded, spec: AgentSpec) -> None:
     counts = {role: len(table) for role, table in clean.roles.items()}
     if not counts or max(counts.values()) < LEAST_WINDOWS:
-        found = ", ".join(f"{count} of {role}" for role, count in counts.items()) or "none"
+        found = ", ".join(f"{count} of {role}" for role, count in counts.items()) or "no"
         raise TrainingError(
             f"train: too little to learn from: {found} windows of {spec.window_s:g} s with rows of "
             f"{', '.join(spec.programs[:3])}; at least {LEAST_WINDOWS} are needed, and {LEAST_DAYS:g} to 7 days are good"

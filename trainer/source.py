@@ -23,7 +23,7 @@ TIME = operator.itemgetter(1)
 class Source:
     """The exports as one stream of rows in time order, read anew at each call."""
 
-    CHECK_EVERY = 50_000
+    CHECK_EVERY = 20_000
     DISORDER_S = 30.0  # rows may be so much older than one before them; in exports with more they are sorted
 
     def __init__(
@@ -38,10 +38,10 @@ class Source:
         self.counts: dict[Path, tuple[int, int]] = {}
         self.sorted = False  # whether rows had to be put in order, which `rows(counting=True)` finds out
 
-    def rows(self, counting: bool = False) -> Iterator[Row]:
-        """All rows; rows that cannot be read are counted and passed over."""
+    def rows(self, counting: bool = False, told: Callable[[float], None] = lambda share: None) -> Iterator[Row]:
+        """All rows; rows that cannot be read are counted and passed over. told: gets the share read, 0 to 1."""
         if counting:
-            return self._within(self._watch_order(self._merged(-math.inf, True)), self.start, self.end)
+            return self._within(self._watch_order(self._merged(-math.inf, True)), self.start, self.end, told=told)
         return self.between(-math.inf, math.inf)
 
     def between(self, start: float, end: float) -> Iterator[Row]:
@@ -51,7 +51,14 @@ class Source:
             return self._within(sorted(self._merged(-math.inf), key=TIME), start, end)
         return self._within(self._merged(start), start, end, beyond=end + self.DISORDER_S)
 
-    def _within(self, rows: Iterable[Row], start: float, end: float, beyond: float = math.inf) -> Iterator[Row]:
+    def _within(
+        self,
+        rows: Iterable[Row],
+        start: float,
+        end: float,
+        beyond: float = math.inf,
+        told: Callable[[float], None] = lambda share: None,
+    ) -> Iterator[Row]:
         """Rows of [start, end); nothing is read on after one at or past `beyond`."""
         due = 0
         for number, row in enumerate(rows):
@@ -62,6 +69,11 @@ class Source:
             if number == due:
                 due += self.CHECK_EVERY
                 self._check()
+                told(self._share_read())
+
+    def _share_read(self) -> float:
+        size = sum(path.stat().st_size for path in self.paths)
+        return min(1.0, sum(export.read_bytes for export in self._exports) / max(1, size))
 
     def _merged(self, since: float, counting: bool = False) -> Iterable[Row]:
         self._exports = self._exports or [open_export(path) for path in self.paths]

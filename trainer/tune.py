@@ -31,11 +31,10 @@ from trainer.bench import Bench, Trial, build_bench, try_out
 from trainer.guard import guard
 from trainer.holdout import Material
 from trainer.labels import Episode, Faults
-from trainer.learn import Learner
 from trainer.model_config import TrainConfig, for_agent
+from trainer.reading import read
 from trainer.search_space import Choice, applied, draw, space_of
 from trainer.source import Source
-from trainer.table import tabulate
 from trainer.window_length import with_window
 
 logger = logging.getLogger(__name__)
@@ -206,10 +205,9 @@ class Benches:
     def _material(self, length: float) -> Material:
         if length not in self._made:
             spec, faults = with_window(self.spec, length), Faults(self.labels) if self.labels else None
-            learner = Learner(spec, SALT)
-            learner.learn(self.source.rows(counting=True), faults)
-            tables = tabulate(self.source.rows(), spec, learner.known(), self.config.features.exclude, faults)
+            learner, tables = read(self.source, spec, SALT, self.config.features.exclude, faults)
             clean = guard(tables.roles, spec, self.config, self.labels)
+            tables = tables.without_values()
             if not clean.roles or max(len(table) for table in clean.roles.values()) < 10 * BLOCKS:
                 raise TrainingError(
                     "tune: too little to learn from; several days are needed to search over time blocks"

@@ -21,8 +21,7 @@ ROWS = 500
 def write(path: Path, seed: int, disorder_s: float = 0.0) -> Path:
     """Rows some seconds apart, with umlauts and line breaks within quotes; some are late by up to `disorder_s`."""
     rng = random.Random(seed)
-    opened = gzip.open(path, "wt", encoding="utf-8", newline="") if path.suffix == ".gz" else path.open("w", newline="")
-    with opened as file:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["timestamp", "host", "program", "message"])
         for number in range(ROWS):

@@ -1,0 +1,90 @@
+"""An export is read once, by one process or several, and gives the windows that a second reading would have given."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.agent import builtin_agents
+from shared.errors import ExportError, TrainingError
+from trainer import reading
+from trainer.learn import Learner
+from trainer.source import Source
+from trainer.table import Tables, tabulate
+
+WIFI = builtin_agents()["wifi"]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "wifi-live.csv.gz"
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example's day with attacks."""
+    path = tmp_path_factory.mktemp("reading") / "log.csv"
+    path.write_bytes(gzip.decompress(EXAMPLE.read_bytes()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def alone(log: Path) -> tuple[Learner, Tables]:
+    """What one process reads."""
+    return reading.read(Source([log], None, None), WIFI, "salt")
+
+
+def assert_same(found: Tables, wanted: Tables) -> None:
+    assert found.roles.keys() == wanted.roles.keys()
+    for role, table in wanted.roles.items():
+        for name in ("hosts", "index", "raw", "short"):
+            np.testing.assert_array_equal(getattr(found.roles[role], name), getattr(table, name), f"{role} {name}")
+    assert (found.pauses, found.gaps, found.heard) == (wanted.pauses, wanted.gaps, wanted.heard)
+
+
+def test_one_reading_gives_the_windows_that_two_would_have_given(log: Path, alone: tuple[Learner, Tables]) -> None:
+    learner, tables = alone
+    assert_same(tables, tabulate(Source([log], None, None).rows(), WIFI, learner.known()))
+    names = [feature.name for feature in WIFI.features]
+    for questioned in ("unusual_joins", "unacknowledged_wpa3"):
+        assert tables.roles["ap"].short[:, names.index(questioned)].max() > 0, "a question was asked and answered"
+
+
+def test_two_processes_read_what_one_does(
+    log: Path, alone: tuple[Learner, Tables], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_processes", lambda source: 2)
+    learner, tables = reading.read(Source([log], None, None), WIFI, "salt")
+    assert_same(tables, alone[1])
+    assert learner.known() == alone[0].known()
+    for name in ("rows", "own_rows", "unknown_rows", "first", "last", "leaves", "shapes"):
+        assert getattr(learner, name) == getattr(alone[0], name), name
+
+
+def test_rows_out_of_order_are_put_in_order(log: Path, alone: tuple[Learner, Tables], tmp_path: Path) -> None:
+    with log.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    path = tmp_path / "mixed.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows[len(rows) // 2 :], *rows[: len(rows) // 2]])
+    source = Source([path], None, None)
+    learner, tables = reading.read(source, WIFI, "salt")
+    assert source.sorted
+    assert_same(tables, alone[1])
+    assert learner.known() == alone[0].known()
+
+
+def test_a_helper_that_is_ended_ends_the_training(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_processes", lambda source: 2)
+    monkeypatch.setattr(reading, "COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"))
+    with pytest.raises(TrainingError, match=r"was ended \(exit code -9\)"):
+        reading.read(Source([log], None, None), WIFI, "salt")
+
+
+def test_what_a_helper_cannot_read_is_said_as_ever(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_processes", lambda source: 2)
+    broken = tmp_path / "cut.csv.gz"
+    broken.write_bytes(gzip.compress(log.read_bytes())[:60_000])
+    with pytest.raises(ExportError, match="cut off or damaged"):
+        reading.read(Source([broken], None, None), WIFI, "salt")

@@ -1,0 +1,167 @@
+"""An export read on every core: each process reads all rows and makes windows of its share of the hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from shared.agent import AgentSpec
+from shared.errors import PipitError, TrainingError
+from shared.values import Row
+from trainer.gather import Gathered, gather, settle
+from trainer.labels import Faults
+from trainer.learn import Learner
+from trainer.source import Source
+from trainer.table import Tables
+
+LARGE_BYTES = 24 << 20  # from here on a second process pays for its start
+MOST_PROCESSES = 4  # each reads every row, so more would only read
+COMMAND = (sys.executable, "-m", "trainer.reading")
+SAMPLE_ROWS = 20_000  # the first rows tell how much each host writes
+
+
+@dataclass(frozen=True)
+class Share:
+    """The hosts that one of several processes takes; those that the sample did not show are dealt by their name."""
+
+    number: int
+    of: int
+    hosts: Mapping[str, int]
+
+    def has(self, host: str) -> bool:
+        """Whether it takes this host."""
+        return self.hosts.get(host, zlib.crc32(host.encode("utf-8", "replace")) % self.of) == self.number
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every process gets."""
+
+    spec: AgentSpec
+    salt: str
+    exclude: tuple[str, ...]
+    faults: Faults | None
+
+
+def read(
+    source: Source,
+    spec: AgentSpec,
+    salt: str,
+    exclude: Iterable[str] = (),
+    faults: Faults | None = None,
+    told: Callable[[float], None] = lambda share: None,
+) -> tuple[Learner, Tables]:
+    """What the export teaches, and all its windows as arrays. told: is called with the share that was read, 0 to 1.
+
+    Raises:
+        ExportError: it cannot be read. TrainingError: a process that helps was ended.
+    """
+    task = Task(spec, salt, tuple(exclude), faults)
+    processes = _processes(source)
+    rows = source.rows(counting=True, told=told)
+    parts = _all_at_once(source, rows, task, processes) if processes > 1 else [_part(rows, task)]
+    if source.sorted:  # only a whole reading finds out that rows are out of order
+        parts = [_part(source.rows(), task)]
+    return settle(parts, spec, exclude)
+
+
+def _part(rows: Iterable[Row], task: Task) -> Gathered:
+    return gather(rows, task.spec, task.salt, task.exclude, task.faults)
+
+
+def _processes(source: Source) -> int:
+    size = sum(path.stat().st_size * (8 if path.suffix == ".gz" else 1) for path in source.paths if path.is_file())
+    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES) if size >= LARGE_BYTES else 1
+
+
+def _all_at_once(source: Source, rows: Iterable[Row], task: Task, processes: int) -> list[Gathered]:
+    """This process takes the first share of the rows, and helpers the others."""
+    hosts = _dealt(source, processes)
+    helpers = [_Helper(source, task, Share(number, processes, hosts)) for number in range(1, processes)]
+    try:
+        first = _part(_rows_of(rows, Share(0, processes, hosts)), task)
+        return [first, *(helper.result() for helper in helpers)]
+    finally:
+        for helper in helpers:
+            helper.end()
+
+
+def _dealt(source: Source, processes: int) -> dict[str, int]:
+    """Host → share: the busiest first, each to the share that has least to do."""
+    counts = Counter(row[2] for row in islice(source.rows(), SAMPLE_ROWS))
+    load = [0] * processes
+    dealt = {}
+    for host, rows in counts.most_common():
+        dealt[host] = load.index(min(load))
+        load[dealt[host]] += rows
+    return dealt
+
+
+def _rows_of(rows: Iterable[Row], share: Share) -> Iterator[Row]:
+    mine: dict[str, bool] = {}
+    for row in rows:
+        host = row[2]
+        wanted = mine.get(host)
+        if wanted is None:
+            wanted = mine[host] = share.has(host)
+        if wanted:
+            yield row
+
+
+class _Helper:
+    """A process of its own with one share: `python -m trainer.reading`, the order on its stdin, what it found on stdout.
+
+    A fork would copy scikit-learn's memory and threads, so it is begun anew.
+    """
+
+    def __init__(self, source: Source, task: Task, share: Share) -> None:
+        self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdin is not None
+        with (
+            contextlib.suppress(BrokenPipeError),
+            self._process.stdin as order,
+        ):  # one that is gone is seen at its result
+            pickle.dump((source.paths, source.start, source.end, task, share), order)
+
+    def result(self) -> Gathered:
+        """What it found. Raises what it raised."""
+        assert self._process.stdout is not None
+        try:
+            found = pickle.load(self._process.stdout)  # noqa: S301  it is our own process that writes here
+        except (EOFError, pickle.UnpicklingError):
+            raise TrainingError(
+                f"train: a process that reads the export was ended (exit code {self._process.wait()}); "
+                "the machine may have run out of memory: take fewer days of logs"
+            ) from None
+        if isinstance(found, PipitError):
+            raise found
+        assert isinstance(found, Gathered)
+        return found
+
+    def end(self) -> None:
+        """End it where it still runs."""
+        self._process.terminate()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def _help() -> None:
+    paths, start, end, task, share = pickle.load(sys.stdin.buffer)  # noqa: S301  from the process that began this one
+    try:
+        found: Gathered | PipitError = _part(_rows_of(Source(paths, start, end).rows(), share), task)
+    except PipitError as error:
+        found = error
+    pickle.dump(found, sys.stdout.buffer, protocol=5)
+
+
+if __name__ == "__main__":
+    _help()
