@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,9 @@ def test_a_shipped_challenger_is_tried_and_named_and_serves_nobody(pi: Pi, works
     assert (outcome.state, outcome.version, outcome.previous) == ("challenger", V2, V1)
     assert pi.serving() == V1
     assert switches.switches(pi.db)["wifi"].challenger == V2
-    assert pi.receipt()["state"] == "challenger"
+    said = pi.settings.receipts / layout.receipt_names("wifi", V2)[1]
+    assert json.loads(said.read_bytes())["state"] == "challenger"
+    assert pi.receipt()["version"] == V1, "the agent's own receipt says what serves"
     known = pi.store.known("wifi", V2)
     assert known
     assert known.state == "tried"
