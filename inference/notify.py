@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 MOST_SINGLE = 5  # more messages than this at once are sent as one
 LIST_LINES = 40
 GREETING = "Pipit"
-Send = Callable[[str, str, str], str]  # (title, body, severity) → what went wrong; empty where it got through
+# (title, body, severity, channels that have it) → what went wrong, empty where it got through; channels that have it now
+Send = Callable[[str, str, str, frozenset[str]], tuple[str, frozenset[str]]]
 Note = Callable[[Channel, str], None]  # what came of a message on one channel; empty where it got through
 
 
@@ -44,10 +45,10 @@ def empty_outbox(
     """
     sent = failed = 0
     for bundle in _bundles(_awake(db, outbox.due(db, now()), now(), quiet)):
-        error = send(*_words(bundle))
+        error, told = send(*_words(bundle), bundle[0].told)
         for message in bundle:
             if error:
-                outbox.note_failed(db, message, error, now())
+                outbox.note_failed(db, message, error, now(), told)
             else:
                 outbox.note_sent(db, message, now())
         sent, failed = (sent, failed + len(bundle)) if error else (sent + len(bundle), failed)
@@ -105,8 +106,13 @@ def _is_urgent(message: Message) -> bool:
 
 
 def _bundles(messages: list[Message]) -> list[list[Message]]:
-    """Each message alone, or all in one where there are many: nobody reads fifty e-mails."""
-    return [[message] for message in messages] if len(messages) <= MOST_SINGLE else [messages]
+    """Each message alone, or where there are many all in one that the same channels still lack: nobody reads fifty e-mails."""
+    if len(messages) <= MOST_SINGLE:
+        return [[message] for message in messages]
+    lacking: dict[str, list[Message]] = {}
+    for message in messages:
+        lacking.setdefault(message.taken, []).append(message)
+    return list(lacking.values())
 
 
 def _words(bundle: list[Message]) -> tuple[str, str, str]:
@@ -142,17 +148,20 @@ def sender(urls: str, note: Note = _note_nothing) -> Send:
             raise ConfigError(said)
         ways.append((channel, url, way))
 
-    def send(title: str, body: str, severity: str) -> str:
-        """Through all channels; one that fails does not keep the message from the others, and all are tried again."""
+    def send(title: str, body: str, severity: str, told: frozenset[str]) -> tuple[str, frozenset[str]]:
+        """Through all channels that do not have it; one that fails keeps it from no other, and is tried again alone."""
         kind = kinds.get(severity, apprise.NotifyType.INFO)
         failed = []
         for channel, url, way in ways:
+            if channel.name in told:
+                continue
             with apprise.LogCapture(level=logging.WARNING) as said:  # type: ignore[no-untyped-call]  # apprise's own
                 taken = way.notify(body=body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
                 error = "" if taken else channels.reason(said.getvalue(), url)
             note(channel, error)
             failed += [channel.scheme] if error else []
-        return f"not taken by {', '.join(failed)}" if failed else ""
+            told |= frozenset() if error else {channel.name}
+        return (f"not taken by {', '.join(failed)}" if failed else ""), told
 
     return send
 

@@ -7,6 +7,7 @@ Times: seconds since the epoch.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared.clean import clean
@@ -34,6 +35,12 @@ class Message:
     state: str  # "waiting", "sent" or "failed"
     error: str
     sent: float | None
+    taken: str  # names of the channels that have it already, a line each
+
+    @property
+    def told(self) -> frozenset[str]:
+        """The channels that have it already: another try leaves them alone."""
+        return frozenset(self.taken.splitlines())
 
 
 def put(db: sqlite3.Connection, kind: str, key: str, severity: str, title: str, body: str, now: float) -> bool:
@@ -90,13 +97,13 @@ def note_sent(db: sqlite3.Connection, message: Message, now: float) -> None:
     db.execute("UPDATE outbox SET state = 'sent', sent = ?, error = '' WHERE id = ?", (now, message.id))
 
 
-def note_failed(db: sqlite3.Connection, message: Message, error: str, now: float) -> None:
-    """It did not: try again in 1, 2, 4 … minutes up to an hour, for a day."""
+def note_failed(db: sqlite3.Connection, message: Message, error: str, now: float, told: Collection[str] = ()) -> None:
+    """It did not: try again in 1, 2, 4 … minutes up to an hour, for a day. `told`: the channels that have it now."""
     wait_s = min(FIRST_RETRY_S * 2.0**message.attempts, LONGEST_RETRY_S)
     state = FAILED if now + wait_s - message.created > GIVE_UP_S else WAITING
     db.execute(
-        "UPDATE outbox SET attempts = attempts + 1, due = ?, state = ?, error = ? WHERE id = ?",
-        (now + wait_s, state, clean(error, 300), message.id),
+        "UPDATE outbox SET attempts = attempts + 1, due = ?, state = ?, error = ?, taken = ? WHERE id = ?",
+        (now + wait_s, state, clean(error, 300), "\n".join(sorted(message.told | set(told))), message.id),
     )
 
 

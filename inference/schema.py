@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL UNIQUE, severity TEXT NOT NULL,
     title TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL, due REAL NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'waiting'
-    CHECK (state IN ('waiting', 'sent', 'failed')), error TEXT NOT NULL DEFAULT '', sent REAL);
+    CHECK (state IN ('waiting', 'sent', 'failed')), error TEXT NOT NULL DEFAULT '', sent REAL,
+    taken TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (due) WHERE state = 'waiting';
 """
 
@@ -54,6 +55,7 @@ CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (due) WHERE state = 'waiting
 LATER = {
     "verdicts": {"sampled": "INTEGER NOT NULL DEFAULT 0", "nearest": "TEXT"},
     "lines": {"telling": "INTEGER NOT NULL DEFAULT 0"},
+    "outbox": {"taken": "TEXT NOT NULL DEFAULT ''"},
 }
 
 # What a new table or column cannot say: the first script leads from form 1 to 2, and so on.

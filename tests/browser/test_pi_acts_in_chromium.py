@@ -218,7 +218,7 @@ def test_without_scripts_a_test_message_is_sent_too(pi: Pi, db: sqlite3.Connecti
     pi.open("/notifications")
     pi.go(pi.find("[aria-labelledby=ch] form .btn.go"))
     assert "The test is on its way." in pi.text()
-    empty_outbox(db, lambda *_: "", lambda: web_data.NOW)
+    empty_outbox(db, lambda *_: ("", frozenset()), lambda: web_data.NOW)
     pi.go(pi.driver.find_element(By.LINK_TEXT, "look again"))
     assert "The test was taken." in pi.text()
 
@@ -229,7 +229,7 @@ def test_with_scripts_the_page_follows_a_test_by_itself(signed_in: Pi, db: sqlit
     signed_in.wait("The test is on its way.")
     for each in channels.channels(web_more.NOTIFY_URLS):
         channels.note(db, each, "", web_data.NOW)
-    empty_outbox(db, lambda *_: "", lambda: web_data.NOW)
+    empty_outbox(db, lambda *_: ("", frozenset()), lambda: web_data.NOW)
     signed_in.wait("The test was taken.")
     assert "takes messages" in signed_in.text("h1") or "take messages" in signed_in.text("h1")
 

@@ -254,3 +254,28 @@ def test_a_test_is_sent_in_quiet_hours_for_somebody_waits_for_it(db: sqlite3.Con
     put(db, kind="test", severity="info")
     all_day = (0, 24 * 60 - 1)
     assert empty_outbox(db, sender(hook.url), lambda: NOW, all_day) == (1, 0)
+
+
+def test_who_has_a_message_does_not_get_it_again_because_another_failed(db: sqlite3.Connection, hook: Hook) -> None:
+    other = Hook()
+    try:
+        other.answers = [500, 200]
+        put(db)
+        send = sender(f"{hook.url} {other.url}")
+        assert empty_outbox(db, send, lambda: NOW) == (0, 1)
+        assert empty_outbox(db, send, lambda: NOW + 90) == (1, 0)
+        assert (len(hook.got), len(other.got)) == (1, 2)
+        assert states(db) == ["sent"]
+    finally:
+        other.server.shutdown()
+        other.server.server_close()
+
+
+def test_many_are_sent_as_one_to_those_that_lack_them(db: sqlite3.Connection, hook: Hook) -> None:
+    for n in range(7):
+        put(db, str(n), at=NOW)
+    first = outbox.due(db, NOW)[0]
+    outbox.note_failed(db, first, "not taken by json", NOW - 90, [channels.channels(hook.url)[0].name])
+    assert empty_outbox(db, sender(hook.url), lambda: NOW) == (7, 0)
+    (got,) = hook.got
+    assert got["title"] == "Pipit · 6 messages"

@@ -68,6 +68,7 @@ class Message(Answer):
     state = text("waiting, sent or failed", required=True)
     error = text("what went wrong", required=True)
     sent = when("it got through", required=True, allow_none=True)
+    taken = text("while it waits: the channels that have it already, a line each", required=True)
 
 
 class Messages(Answer):
