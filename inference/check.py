@@ -34,6 +34,16 @@ class Check:
         return asdict(self)
 
 
+# What to do where a part cannot even be looked at; what is found in it has a cure of its own.
+CURES = {
+    "database": "start it, or correct INFERENCE_DATABASE_URL: host, port, name, user and password",
+    "disk": "check the state folder's owner and permissions",
+    "inbox": "check the inbox's owner and permissions",
+    "keys": "let the service's user read the allowed signers file",
+    "redis": "correct INFERENCE_REDIS_URL or empty it; judging goes on without Redis",
+}
+
+
 def check_all(settings: Settings) -> list[Check]:
     """Look at everything; one part's failure does not hide another's."""
     found: list[Check] = []
@@ -41,7 +51,7 @@ def check_all(settings: Settings) -> list[Check]:
         try:
             found += look(settings)
         except (PipitError, OSError) as error:
-            found.append(Check(name, WRONG, str(error), "see the message"))
+            found.append(Check(name, WRONG, str(error), CURES[name]))
     return found
 
 

@@ -185,6 +185,13 @@ def test_a_refusal_has_its_exit_code_and_its_reason_on_stderr(line: str, code: i
     assert (done.code, said in done.err) == (code, True), done
 
 
+def test_check_says_what_to_do_about_a_part_that_cannot_be_looked_at(run: Run) -> None:
+    done = run(f"pipit-inference --database-url postgresql://me@{NOWHERE}/x check --json")
+    wrong = {each["what"]: each["cure"] for each in json.loads(done.out) if each["state"] == "wrong"}
+    assert "correct INFERENCE_DATABASE_URL" in wrong["database"]
+    assert all(wrong.values())
+
+
 def test_labels_that_cannot_be_written_are_said_in_one_line(run: Run) -> None:
     run("pipit-inference once")
     done = run("pipit-inference incidents --marks --output no/such/folder.json")
