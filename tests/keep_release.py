@@ -45,6 +45,7 @@ def keep(release: str) -> Path:
         report = json.loads(once)
         assert report["windows"] > 100, report
         with closing(sqlite3.connect(folder / "state" / "state.db", isolation_level=None)) as db:
+            db.execute("UPDATE status SET value = ? WHERE key = 'source'", ('"sqlite:////var/lib/pipit/logs.db"',))
             db.execute("VACUUM INTO ?", (str(folder / "state.db"),))
         (place / "state.db.gz").write_bytes(gzip.compress((folder / "state.db").read_bytes(), mtime=0))
         shutil.copytree(bundle, place / "wifi" / bundle.name)
