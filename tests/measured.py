@@ -29,10 +29,13 @@ def quick(**more: object) -> TrainConfig:
     return load_model_config(None, {**QUICK, **{key.replace("__", "."): value for key, value in more.items()}})
 
 
+TOLD: list[tuple[str, float]] = []  # what `trained` said of its progress
+
+
 @lru_cache(maxsize=1)
 def trained() -> TrainReport:
     """The example week learnt, its recipe tried on injected faults."""
-    return train([WEEK], WIFI, quick())
+    return train([WEEK], WIFI, quick(), progress=lambda step, share: TOLD.append((step, share)))
 
 
 @lru_cache(maxsize=1)

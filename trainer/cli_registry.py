@@ -141,9 +141,9 @@ def targets_marks(settings: Any, group: str, agent: str | None, output: Path | N
     heard = marks.ask(state, known.fleet(state, group), time.time)
     labels = json.dumps([label for each in heard for label in each.of(agent)], indent=1)
     for each in heard:
-        click.echo(
-            clean(f"{each.target}: {len(each.of(agent))} marks{'; ' if each.fault else ''}{each.fault}"), err=True
-        )
+        count = len(each.of(agent))
+        said = f"{each.target}: {count} mark{'' if count == 1 else 's'}"
+        click.echo(clean(f"{said}; {each.fault}" if each.fault else said), err=True)
     if output is None:
         click.echo(labels)
         return

@@ -46,7 +46,8 @@ def tune(
     given = read_learning(settings, **told)
     exports, config = given.exports, given.config
 
-    from trainer.tune import STEPS, TuneSettings, config_yaml
+    from trainer.search_trials import TuneSettings
+    from trainer.tune import STEPS, config_yaml
     from trainer.tune import tune as search
 
     wanted = TuneSettings(trials, patience, seed, time_s)

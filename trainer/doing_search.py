@@ -56,8 +56,8 @@ def evaluate(order: EvaluateOrder, settings: Settings, tell: Teller) -> Mapping[
 def tune(order: TuneOrder, settings: Settings, tell: Teller) -> Mapping[str, Any]:
     """Search for settings, then train with the best; a search that was cut short goes on where it was."""
     from trainer.pipeline import STEPS as TRAINING
+    from trainer.search_trials import TuneSettings
     from trainer.tune import STEPS as SEARCH
-    from trainer.tune import TuneSettings
     from trainer.tune import tune as search
 
     spec = find_agent(settings, order.agent)

@@ -124,6 +124,14 @@ def test_a_confusion_of_nothing_is_no_division_by_zero() -> None:
 # --- while training ----------------------------------------------------------------------------------------------
 
 
+def test_training_tells_how_far_it_is_within_its_long_steps() -> None:
+    assert measured.trained()
+    for name, least in (("learn", 2), ("calibrate", 3), ("evaluate", 6)):
+        shares = [share for step, share in measured.TOLD if step == name]
+        assert shares == sorted(shares), name
+        assert len(set(shares)) >= least, (name, shares)
+
+
 def test_training_tries_its_recipe_on_injected_faults_in_time_that_it_has_not_seen() -> None:
     facts = measured.trained().facts
     told = facts.evaluation

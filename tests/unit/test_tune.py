@@ -12,8 +12,10 @@ from shared.errors import ConfigError, TrainingError
 from tests import measured
 from trainer.bench import Trial
 from trainer.model_config import TrainConfig, load_model_config
+from trainer.search_rounds import RUNGS
 from trainer.search_space import applied, draw, space_of
-from trainer.tune import RUNGS, TuneReport, TuneSettings, config_yaml, quality, tune
+from trainer.search_trials import TuneSettings, quality
+from trainer.tune import STEPS, TuneReport, config_yaml, tune
 from trainer.window_length import with_window
 
 START, END = 1_772_496_000.0, 1_772_496_000.0 + 3 * 86_400  # three days of the example week are enough to see it work
@@ -27,11 +29,15 @@ class StopError(Exception):
     """Somebody pressed cancel."""
 
 
-def run(state: Path | None = None, stop_after: int | None = None) -> TuneReport:
+def run(
+    state: Path | None = None, stop_after: int | None = None, told: list[tuple[str, float]] | None = None
+) -> TuneReport:
     done = 0
 
     def progress(step: str, share: float) -> None:
         nonlocal done
+        if told is not None:
+            told.append((step, share))
         done += step == "search"
         if stop_after is not None and done >= stop_after:
             raise StopError
@@ -39,9 +45,12 @@ def run(state: Path | None = None, stop_after: int | None = None) -> TuneReport:
     return tune([measured.WEEK], measured.WIFI, CONFIG, SETTINGS, start=START, end=END, state=state, progress=progress)
 
 
+TOLD: list[tuple[str, float]] = []
+
+
 @pytest.fixture(scope="module")
 def found() -> TuneReport:
-    return run()
+    return run(told=TOLD)
 
 
 def test_a_search_tells_what_it_tried_and_how_good_the_given_settings_are(found: TuneReport) -> None:
@@ -50,6 +59,15 @@ def test_a_search_tells_what_it_tried_and_how_good_the_given_settings_are(found:
     assert max(one.rung for one in found.tried) == len(RUNGS) - 1
     assert 0 <= found.confirmed["given"]["recall"] <= 1
     json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_a_search_tells_how_far_it_is_within_its_steps(found: TuneReport) -> None:
+    assert found.trials
+    for name in STEPS:
+        shares = [share for step, share in TOLD if step == name]
+        assert shares == sorted(shares)
+        assert len(set(shares)) > 2, name
+        assert 0 <= shares[0] <= shares[-1] <= 1
 
 
 def test_a_search_that_was_stopped_goes_on_and_ends_the_same(found: TuneReport, tmp_path: Path) -> None:
