@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from shared.agent import AgentSpec, builtin_agents
 from shared.errors import BundleError, ConfigError
 from shared.judge import Judge, replay
 from shared.model import Model, check_golden, load_model
+from shared.reference import SilenceLimits
 from shared.values import Row, Verdict
 from tests.rows import START, STATION, in_order, join, leave, row, wrong_password
 from trainer.model_config import load_model_config
@@ -138,6 +140,41 @@ def test_an_access_point_that_falls_silent_is_an_anomaly(model: Model) -> None:
     assert {(v.host, v.type) for v in found} == {("ap1", "ap_hang")}
     assert found[0].rows == 0
     assert found[0].window_end - (START + base + 400 * 19) >= 900
+
+
+def test_an_access_point_whose_rows_were_only_under_way_was_not_silent(model: Model) -> None:
+    base = 6 * DAY + 9 * 3600
+    ap = [row_ for k in range(20) for row_ in join(base + 400 * k, k % 12, "ap1")]
+    judge = Judge(model)
+    for one in in_order(ap):
+        judge.add(one)
+    end = START + base + 400 * 19
+    judge.close(end + 600)
+    judge.hear_late(row(base + 400 * 19 + 590, "wlan0: AP-ENABLED ", "ap1"))
+    judge.hear_late(row(base + 400 * 19 + 590, "x", "ap1", "cron"))
+    first = next(v for k in range(3, 30) for v in judge.close(end + 300 * k) if v.found_by == "silence")
+    assert first.window_end - end >= 590 + 900
+
+
+def test_a_station_that_always_talked_and_falls_silent_is_an_anomaly_also_over_a_restart(model: Model) -> None:
+    steady = {model.host_hash("cam"): SilenceLimits(None, None, 900.0)}
+    watched = replace(model, reference=replace(model.reference, silence=steady))
+    cam = [row(6 * DAY + 600 * k, SIGNAL, "cam", STATION) for k in range(20)]
+    other = [row(6 * DAY + 600 * k, SIGNAL, "other", STATION) for k in range(80)]
+    rows = in_order(cam, other)
+    found = [verdict for verdict in replay(rows, Judge(watched)) if verdict.is_anomaly]
+    assert {(v.host, v.type, v.found_by, v.rows) for v in found} == {("cam", "sta_silent", "silence", 0)}
+    first, before = Judge(watched), Judge(watched)
+    half = START + 6 * DAY + 4 * 3600
+    for one in rows:
+        if one[1] < half:
+            first.add(one)
+    first.close(half)
+    before.restore(json.loads(json.dumps(first.memory())))
+    for one in rows:
+        (before.warm if one[1] < half else before.add)(one)
+    before.resume()
+    assert [v for v in before.close(math.inf) if v.is_anomaly] == found
 
 
 def test_a_station_never_seen_is_judged_by_its_role(model: Model) -> None:
@@ -289,6 +326,32 @@ def test_a_flood_is_judged_in_bounded_memory_and_says_that_it_was_sampled(model:
     assert sum(v.rows for v in verdicts) == 12_000
     assert all(v.sampled for v in verdicts if v.rows > 5_000)
     assert any(v.is_anomaly and v.sampled and "lower bounds" in v.description for v in verdicts)
+
+
+def test_of_a_floods_rows_so_many_are_read_and_the_others_counted(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.judge.WINDOW_ROWS", 300)
+    base = 6 * DAY + 9 * 3600
+    join_ = "wlan0: STA 02:00:00:00:{:02x}:{:02x} IEEE 802.11: authenticated"
+    flood = [row(base + k / 10, join_.format(k >> 8, k & 255)) for k in range(2_000)]
+    calm = [row(base + k, SIGNAL, "cam", STATION) for k in range(200)]
+    judge = Judge(model)
+    read: list[Row] = []
+    add = judge._extractor.add
+
+    def note(one: Row) -> None:
+        read.append(one)
+        add(one)
+
+    monkeypatch.setattr(judge._extractor, "add", note)
+    for one in in_order(flood, calm):
+        judge.add(one)
+    (ap,) = [v for v in judge.close(math.inf) if v.host == "ap1"]
+    assert ap.rows == 2_000
+    assert ap.sampled
+    assert "lower bounds" in ap.description
+    assert len(read) == 300 + 200, "and another host loses nothing by it"
 
 
 def test_a_budget_changes_what_is_an_anomaly_from_the_next_window_on(model: Model) -> None:
