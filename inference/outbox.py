@@ -35,7 +35,7 @@ class Message:
     state: str  # "waiting", "sent" or "failed"
     error: str
     sent: float | None
-    taken: str  # names of the channels that have it already, a line each
+    taken: str = ""  # names of the channels that have it already, a line each
 
     @property
     def told(self) -> frozenset[str]:

