@@ -26,6 +26,8 @@ from trainer.labels import Faults
 from trainer.learn import Learner
 from trainer.table import Floats, Floats32, Tables, collect, joined, scored_columns
 
+CACHE_SIZE = 10_000  # half of the usual: 4 % slower, 10 MB less in every process
+
 Question = tuple[str, Mapping[str, int]]  # (host, interface → rows), or ("", device → count)
 
 
@@ -82,7 +84,7 @@ class _LearningExtractor(FeatureExtractor):
 
     def __init__(self, spec: AgentSpec, learner: Learner, faults: Faults | None) -> None:
         self.questions = _Questions(learner)
-        super().__init__(spec, self.questions)
+        super().__init__(spec, self.questions, CACHE_SIZE)
         self._learner, self._faults = learner, faults
         self._wanted = learner.wanted | {SKIP, *self.table.lexicon.slots(UNKNOWN)}
 

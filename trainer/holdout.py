@@ -92,7 +92,10 @@ def model_without(
     material: Material, start: int, end: int, until: float, progress: Progress = no_progress
 ) -> Model | None:
     """A model of the windows outside of [start, end), knowing what was seen before `until` (s); None from too few."""
-    kept = {role: table.pick((table.index < start) | (table.index >= end)) for role, table in material.roles.items()}
+    kept = {
+        role: table.scored_only().pick((table.index < start) | (table.index >= end))
+        for role, table in material.roles.items()
+    }
     kept = {role: table for role, table in kept.items() if len(table) >= LEAST_TRAINING}
     if not kept:
         return None
@@ -105,7 +108,7 @@ def model_without(
         "scorer.npz": dump_forests(fitted.forests),
         "reference.json": reference_json(
             material.spec, known, fitted, kept, silence_limits(material.tables, until),
-            material.learner.leaves >= LEAST_LEAVES, nearest=False,
+            material.learner.leaves >= LEAST_LEAVES, shown=False,
         ),
         "metadata.json": b'{"model_version": "held out"}',
     }  # fmt: skip

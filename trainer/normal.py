@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -81,13 +82,13 @@ def reference_json(
     roles: Mapping[str, RoleTable],
     silences: Mapping[str, SilenceLimits],
     leaves: bool,
-    nearest: bool = True,
+    shown: bool = True,
 ) -> bytes:
     """reference.json: everything of `shared.reference.Reference`, and profiles of features and scores for drift.
 
-    nearest: with the normal windows that are shown beside an anomaly, half of the work.
+    shown: with what a model that is only measured does not need: normal windows beside an anomaly, profiles for drift.
     """
-    value = {
+    value: dict[str, Any] = {
         "schema": REFERENCE_SCHEMA,
         "salt": known.salt,
         "known": known.as_json(),
@@ -106,12 +107,12 @@ def reference_json(
         "normal": {
             role: _normal(roles[role], one.scale.names, long_suffix(spec)) for role, one in fitted.roles.items()
         },
-        "profile": {role: _profile(table, spec) for role, table in roles.items()},
-        "score_profile": {role: _grid(found.scores) for role, found in fitted.out_of_fold.items()},
         "leaves_logged": leaves,
         "peak": {"offset": fitted.peak.offset, "factor": fitted.peak.factor},
     }
-    if nearest:
+    if shown:
+        value["profile"] = {role: _profile(table, spec) for role, table in roles.items()}
+        value["score_profile"] = {role: _grid(found.scores) for role, found in fitted.out_of_fold.items()}
         scales = {role: one.scale for role, one in fitted.roles.items()}
         value["nearest"] = nearest_part(roles, scales, spec, known.salt)
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()

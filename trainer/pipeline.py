@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from shared.agent import AgentSpec
 from shared.errors import TrainingError
 from shared.layout import version_at
-from shared.memory import peak_bytes
+from shared.memory import give_back_arrays, peak_bytes
 from shared.model import Model, load_model
 from shared.scoring import dump_forests
 from trainer.advice import advice
@@ -87,6 +87,7 @@ def train(
     Raises:
         ExportError: an export cannot be read. TrainingError: there is too little in it. ConfigError: settings do not fit.
     """
+    give_back_arrays()
     began, config = now(), for_agent(config, spec)
     source, faults = Source(exports, start, end, check), Faults(faults_of(labels)) if labels else None
     spec = with_window(_with_patterns(spec, source), config.features.window_s)

@@ -40,9 +40,13 @@ class RoleTable:
             return self
         return RoleTable(self.hosts[keep], self.index[keep], self.raw[keep], self.short[keep])
 
+    def scored_only(self) -> RoleTable:
+        """Without the features that no model is fitted on."""
+        return replace(self, short=np.empty((len(self), 0), np.float32))
+
     def without_values(self) -> RoleTable:
         """Host and number of the windows alone."""
-        return replace(self, raw=np.empty((len(self), 0), np.float32), short=np.empty((len(self), 0), np.float32))
+        return replace(self.scored_only(), raw=np.empty((len(self), 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.index)
