@@ -119,4 +119,9 @@ def results(db: sqlite3.Connection, known: Sequence[Channel]) -> dict[str, Resul
     """The last result of each of these channels that has one, by name."""
     marks = ", ".join("?" * len(known))
     query = f"SELECT name, at, error, taken FROM channels WHERE name IN ({marks})"  # noqa: S608  question marks
-    return {row["name"]: Result(*row) for row in db.execute(query, [each.name for each in known])}
+    try:
+        return {row["name"]: Result(*row) for row in db.execute(query, [each.name for each in known])}
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return {}  # a file from before results were kept, which the daemon has not led forward yet

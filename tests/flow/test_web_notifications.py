@@ -163,3 +163,12 @@ def test_words_of_ones_own_are_shown_and_a_mistake_in_them_is_told(folder: Path)
     assert "psk bruteforce, 1 in 2,000 windows" in said
     words.write_text("Alarm at {hots}!", encoding="utf-8")
     assert "nothing fills {hots}" in page(with_session(a_site(folder, notify_template=words)))
+
+
+def test_a_state_file_of_an_older_release_can_be_shown(folder: Path, db: sqlite3.Connection) -> None:
+    outbox.put(db, "incident", "old", "warning", "from before", "body", NOW)
+    db.executescript("DROP TABLE channels; ALTER TABLE outbox DROP COLUMN taken")
+    client = with_session(a_site(folder))
+    assert "Two channels are set, and not tried yet." in page(client)
+    assert "from before" in page(client)
+    assert "Two channels" in page(client, "/")
