@@ -103,7 +103,14 @@ def _run(db: sqlite3.Connection, script: str) -> None:
 
 
 def _add_columns(db: sqlite3.Connection, later: Mapping[str, Mapping[str, str]]) -> None:
-    for table, columns in later.items():
-        there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-        for name in columns.keys() - there:
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
+    if not any(_missing(db, table, columns) for table, columns in later.items()):
+        return
+    with _alone(db):
+        for table, columns in later.items():
+            for name in _missing(db, table, columns):  # nobody else was quicker
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
+
+
+def _missing(db: sqlite3.Connection, table: str, columns: Mapping[str, str]) -> list[str]:
+    there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+    return [name for name in columns if name not in there]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,20 @@ def test_many_that_open_a_file_at_once_take_each_step_once(old: Path) -> None:
         thread.join()
     with opened(old) as db:
         assert db.execute("SELECT seen FROM birds").fetchall() == [(2,)]
+
+
+def test_many_that_open_a_new_file_at_once_add_each_later_column_once(tmp_path: Path) -> None:
+    form = replace(FORM, later={"birds": {"seen": "INTEGER NOT NULL DEFAULT 0"}})
+    for number in range(8):
+        together = threading.Barrier(8)
+
+        def open_it(path: Path, together: threading.Barrier = together) -> None:
+            with opened(path) as db:
+                together.wait()
+                bring_forward(db, form)
+
+        with ThreadPoolExecutor(8) as pool:  # what fails in a thread is raised here
+            list(pool.map(open_it, [tmp_path / f"{number}.db"] * 8))
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(old: Path) -> None:
