@@ -74,7 +74,10 @@ def incident_starts(found: Iterable[OutOfFold], apart: int) -> Floats:
     incidents: what is counted here is what a person would have been told, and budgets are kept by it.
     """
     starts: list[float] = []
-    count, raised = 0, dict[tuple[int, str], list[int]]()  # (part, host) -> numbers of the windows over the line, ascending
+    count, raised = (
+        0,
+        dict[tuple[int, str], list[int]](),
+    )  # (part, host) -> numbers of the windows over the line, ascending
     windows = [
         (score, part, host, index)
         for part, one in enumerate(found)
