@@ -16,10 +16,10 @@ N = 600
 def table(attempts: list[float]) -> RoleTable:
     """Windows of one access point with these wrong-password attempts in their half hours."""
     columns = scored_columns(WIFI, "ap")
-    raw = np.zeros((len(attempts), 2 * len(columns)))
+    raw = np.zeros((len(attempts), 2 * len(columns)), dtype=np.float32)
     place = [WIFI.features[column].name for column in columns].index("psk_attempts")
     raw[:, len(columns) + place] = attempts
-    short = np.zeros((len(attempts), len(WIFI.features)))
+    short = np.zeros((len(attempts), len(WIFI.features)), dtype=np.float32)
     return RoleTable(np.full(len(attempts), "ap1"), np.arange(len(attempts)), raw, short)
 
 

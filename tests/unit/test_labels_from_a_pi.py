@@ -24,9 +24,10 @@ def table() -> RoleTable:
     """100 calm windows of one access point; the 50th is far beyond a guard's figure."""
     columns = scored_columns(WIFI, "ap")
     place = next(j for j, i in enumerate(columns) if (scored := WIFI.features[i].scored) and scored.guard)
-    raw = np.zeros((100, 2 * len(columns)))
+    raw = np.zeros((100, 2 * len(columns)), dtype=np.float32)
     raw[50, place + len(columns)] = 1e6
-    return RoleTable(np.array(["ap1"] * 100), FIRST + np.arange(100), raw, np.zeros((100, len(WIFI.features))))
+    short = np.zeros((100, len(WIFI.features)), dtype=np.float32)
+    return RoleTable(np.array(["ap1"] * 100), FIRST + np.arange(100), raw, short)
 
 
 def labels(folder: Path, mark: str) -> Path:
