@@ -186,7 +186,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{name:<11} {part.version:<14} {part.how:<27} {_tests[name]:>4} tests")
         elif name in _missing:
             terminalreporter.write_line(f"{name:<11} {'missing':<14} {_missing[name]}")
-    _keep_table()
+    if not hasattr(terminalreporter.config, "workerinput"):  # a worker's counts are in the run's own
+        _keep_table()
 
 
 def _keep_table() -> None:
