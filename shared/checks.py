@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from shared.agent import UNUSUAL, AgentSpec
 from shared.causes import faults_of
-from shared.features import FeatureTable
+from shared.feature_table import FeatureTable
 from shared.formula import FormulaError
+from shared.lexicon import Lexicon
 from shared.rules import RuleBook
-from shared.vocabulary import Lexicon, compile_formula
+from shared.vocabulary import compile_formula
 
 
 def check_spec(spec: AgentSpec) -> list[str]:

@@ -22,9 +22,10 @@ from shared.events import EventParser
 from shared.features import FeatureExtractor, windows
 from shared.frame import open_export
 from shared.judge import Judge, replay
+from shared.lexicon import Lexicon
 from shared.model import load_model
 from shared.values import Verdict, iso
-from shared.vocabulary import FUNCTIONS, Lexicon, compile_formula
+from shared.vocabulary import FUNCTIONS, compile_formula
 from tests.agent_page import EXAMPLE, PAGE, code, first_file, lines_table, page_blocks, table, week
 from trainer import mine, pipeline
 from trainer.cli import cli

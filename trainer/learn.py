@@ -15,7 +15,7 @@ from typing import Any
 
 from shared.agent import AgentSpec
 from shared.events import shape_of
-from shared.features import FeatureTable
+from shared.feature_table import FeatureTable
 from shared.panes import Cell
 from shared.reference import DEFAULT_USUAL, Known, hashed
 

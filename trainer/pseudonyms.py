@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from shared.agent import AgentSpec
 from shared.events import EventParser
-from shared.features import FeatureTable
+from shared.feature_table import FeatureTable
 from shared.values import Row
 
 _MAC = re.compile(r"(?<![0-9A-Za-z:-])[0-9A-Za-z*]{2}(?:[:-][0-9A-Za-z*]{2}){5}(?![0-9A-Za-z:-])", re.ASCII)
