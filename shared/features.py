@@ -20,7 +20,7 @@ from shared.addresses import folded
 from shared.agent import UNKNOWN, AgentSpec
 from shared.events import EventParser
 from shared.feature_table import FeatureTable
-from shared.panes import MAX_CELLS, MAX_ORDERED, Cell, Pane, Trail, View
+from shared.panes import MAX_CELLS, MAX_ORDERED, MAX_SAMPLES, Cell, Pane, Trail, View
 from shared.reference import NOTHING_KNOWN, Knowing
 from shared.values import Row
 
@@ -135,10 +135,13 @@ class FeatureExtractor:
         cells = pane.cells
         count = cells.get(cell)
         if count is None:
-            pane.sample(time, cell, message)
-            if len(cells) >= MAX_CELLS:
-                cell = self._without_fields(pane, cell)
-                count = cells.get(cell)
+            if len(cells) < MAX_SAMPLES:
+                pane.samples.append((time, cell, message))
+            else:
+                pane.sample_more(time, cell, message)
+                if len(cells) >= MAX_CELLS:
+                    cell = self._without_fields(pane, cell)
+                    count = cells.get(cell)
         cells[cell] = weight if count is None else count + weight
         if cell.ordered:
             if len(pane.ordered) < MAX_ORDERED:

@@ -117,16 +117,16 @@ def peaks(view: View, by: str, groups: Groups) -> list[int]:
     if found is None:
         rows, there = view.tables[by].values(), view.slots
         present = [slots for group in groups if (slots := tuple([slot for slot in group if slot in there]))]
-        if not present:
-            found = [0] * len(rows)
-        elif len(present) == 1:
-            count = count_of(present[0])
-            found = [count(counts) for counts in rows]
-        elif all(len(group) == 1 for group in present):
-            singles = [group[0] for group in present]
-            found = [max([counts.get(slot, 0) for slot in singles]) if len(counts) > 1 else 0 for counts in rows]
-        else:
-            counters = [count_of(group) for group in present]
-            found = [max([counter(counts) for counter in counters]) if len(counts) > 1 else 0 for counts in rows]
+        columns = [_column(rows, slots) for slots in present]
+        found = list(map(max, *columns)) if len(columns) > 1 else columns[0] if columns else [0] * len(rows)
         view.peaks[key] = found
     return found
+
+
+def _column(rows: Iterable[Counts], slots: tuple[int, ...]) -> list[int]:
+    """How many rows of these slots there are in each."""
+    if len(slots) == 1:
+        (only,) = slots
+        return [counts.get(only, 0) for counts in rows]
+    count = count_of(slots)
+    return [count(counts) for counts in rows]

@@ -76,7 +76,7 @@ class Pane:
         self.cells: dict[Cell, int] = {}
         self.ordered: list[tuple[float, Cell]] = []
         self.samples: list[tuple[float, Cell, str]] = []  # the first of each different message
-        self.kinds: Counts = {}  # slot -> samples of it
+        self.kinds: Counts = {}  # slot -> samples of it, once there are `MAX_SAMPLES`
         self.sampled = (
             False  # a cap was reached: counts of events stay exact, distinct and ordered ones are lower bounds
         )
@@ -87,11 +87,14 @@ class Pane:
         self.memo: dict[object, Any] = {}
         self.values: list[float] = []
 
-    def sample(self, time: float, cell: Cell, message: str) -> None:
-        """Keep a message of the pane as evidence: the first different ones, and after them some of each event."""
+    def sample_more(self, time: float, cell: Cell, message: str) -> None:
+        """Keep a message as evidence though the pane has its first `MAX_SAMPLES`: some of each event, while there is room."""
         slot, kinds = cell.slot, self.kinds
+        if not kinds:
+            for _, sampled, _ in self.samples:
+                kinds[sampled.slot] = kinds.get(sampled.slot, 0) + 1
         count = kinds.get(slot, 0)
-        if len(self.cells) < MAX_SAMPLES or (count < MAX_OF_A_KIND and len(self.samples) < MOST_SAMPLES):
+        if count < MAX_OF_A_KIND and len(self.samples) < MOST_SAMPLES:
             kinds[slot] = count + 1
             self.samples.append((time, cell, message))
 

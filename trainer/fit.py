@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 
 AUTO_SAMPLES = 256  # as scikit-learn means "auto"; 1,024 found no more and is two and a half times as large
 LEAST_BACKGROUND = 20
-MOST_WINDOWS = 20_000  # for one forest, whose trees see 256 each: a hundred of them hardly see more
+MOST_WINDOWS = 10_000  # for one forest: a hundred trees of 256 windows hardly see more
 CLIP_QUANTILES = (0.0005, 0.9995)
 SLACK_QUANTILE = 0.95
 NEW_HOST_QUANTILE = 0.9

@@ -34,6 +34,7 @@ from trainer.watched import Cancelled, Progress, Watched, no_check, no_progress,
 LEAST_TRAINING = 50  # windows of a role
 LEAST_HELD_BACK = 20  # windows; in fewer there is no place for a fault
 LEAST_LEAVES = 3  # rows that tell of a client's leaving before access points are believed to log it
+MOST_REFERENCE = 10_000  # windows that trivial detectors know
 LABEL_BLOCKS = 3
 MOST_FOLDS = 7  # for the threshold of a model that is only measured
 FIT_SHARE = 0.5  # of measuring is fitting
@@ -70,15 +71,17 @@ class Material:
 
     def unclean(self) -> set[tuple[str, int]]:
         """Windows that the guard or the labels left out."""
-        return {
-            (str(host), int(index))
-            for role, table in self.tables.roles.items()
-            for host, index in set(_keys(table)) - set(_keys(self.roles[role]) if role in self.roles else ())
-        }
+        return {key for role, table in self.tables.roles.items() for key in _left_out(table, self.roles.get(role))}
 
 
-def _keys(table: RoleTable) -> Iterable[tuple[str, int]]:
-    return zip(map(str, table.hosts), map(int, table.index), strict=True)
+def _left_out(table: RoleTable, kept: RoleTable | None) -> Iterable[tuple[str, int]]:
+    """Host and number of the windows that were not kept."""
+    hosts, number = np.unique(table.hosts, return_inverse=True)
+    out = np.ones(len(table), dtype=bool)
+    if kept is not None:
+        width = int(table.index.max()) + 1
+        out = ~np.isin(number * width + table.index, np.searchsorted(hosts, kept.hosts) * width + kept.index)
+    return zip(map(str, table.hosts[out]), map(int, table.index[out]), strict=True)
 
 
 def held_back_from(config: TrainConfig, span: tuple[int, int]) -> tuple[int, int]:
@@ -126,7 +129,7 @@ def hold_out(material: Material, check: Cancelled = no_check, progress: Progress
     if model is None or sum(len(indices) for hosts in clean.values() for indices in hosts.values()) < LEAST_HELD_BACK:
         return None
     early = {
-        role: counts_of_table(table.pick(table.index < valid))
+        role: counts_of_table(table, table.index < valid)
         for role, table in material.roles.items()
         if role in model.forests
     }
@@ -146,10 +149,11 @@ def hold_out(material: Material, check: Cancelled = no_check, progress: Progress
     )
 
 
-def counts_of_table(table: RoleTable) -> npt.NDArray[np.float64]:
-    """(n, J) log counts of the newest windows, as the trivial detectors want them."""
-    half = table.raw.shape[1] // 2
-    counts: npt.NDArray[np.float64] = np.log2(1 + np.nan_to_num(np.maximum(table.raw[:, :half], 0)))
+def counts_of_table(table: RoleTable, wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """(n, J) log counts of some of the wanted windows, evenly over time, as the trivial detectors want them."""
+    places = np.flatnonzero(wanted)
+    some = table.raw[places[:: -(-len(places) // MOST_REFERENCE) or 1], : table.raw.shape[1] // 2]
+    counts: npt.NDArray[np.float64] = np.log2(1 + np.nan_to_num(np.maximum(some, 0)).astype(np.float64))
     return counts
 
 

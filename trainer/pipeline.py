@@ -193,7 +193,7 @@ def _enough(clean: Guarded, spec: AgentSpec) -> None:
 def _joblib(fitted: Fitted, config: TrainConfig) -> bytes:
     switch = RoleSwitch({role: one.pipeline for role, one in fitted.roles.items()}, tuple(fitted.roles))
     buffer = io.BytesIO()
-    joblib.dump(Pipeline([("roles", switch)]), buffer, compress=("lzma", 6) if config.storage.compression else 0)
+    joblib.dump(Pipeline([("roles", switch)]), buffer, compress=("lzma", 1) if config.storage.compression else 0)
     return buffer.getvalue()
 
 

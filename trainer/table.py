@@ -126,8 +126,9 @@ def joined(tables: Sequence[Tables]) -> Tables:
         order = np.lexsort((hosts, index))
         place = np.empty(len(order), dtype=np.intp)
         place[order] = np.arange(len(order))
-        raw, short = (_laid([getattr(part, name) for part in parts], place) for name in ("raw", "short"))
-        roles[role] = RoleTable(hosts[order], index[order], raw, short)
+        raws, shorts = [part.raw for part in parts], [part.short for part in parts]
+        parts.clear()
+        roles[role] = RoleTable(hosts[order], index[order], _laid(raws, place), _laid(shorts, place))
     return Tables(
         roles,
         {key: days for one in tables for key, days in one.pauses.items()},
@@ -137,10 +138,11 @@ def joined(tables: Sequence[Tables]) -> Tables:
 
 
 def _laid(parts: list[Floats32], place: npt.NDArray[np.intp]) -> Floats32:
-    """Parts of one table, each row in its place; never all of them twice in memory."""
+    """Parts of one table, each row in its place. They are used up, so that the table is never in memory twice."""
     whole = np.empty((len(place), parts[0].shape[1]), dtype=np.float32)
     begin = 0
-    for part in parts:
+    while parts:
+        part = parts.pop(0)
         whole[place[begin : begin + len(part)]] = part
         begin += len(part)
     return whole
