@@ -75,6 +75,8 @@ def _attempts_of_members(call: Call) -> Evaluate:
         for pane in view.panes:
             for who, tries in _attempt_counts(pane, slots, by, gap_s).items():
                 total[who] = total.get(who, 0) + tries
+        if not total:
+            return 0.0
         members = {who for who, many in zip(view.tables[by], peaks(view, by, done), strict=True) if many >= joins}
         return float(max((n for who, n in total.items() if who in members), default=0))
 
