@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.busy_log import EXAMPLE, write_busy_log
+from bench.large import large
 from bench.shipping import shipping
 from shared.agent import builtin_agents
 from shared.features import FeatureExtractor, windows
@@ -182,6 +183,7 @@ def main() -> None:
         model, report = trained(table)
         scoring(model, report, table)
         judging(model, Path(folder), table)
+    large(table)
     daemon(table)
     shipping(table)
     Console(width=150).print(table)

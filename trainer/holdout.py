@@ -34,7 +34,7 @@ from trainer.watched import Cancelled, Progress, Watched, no_check, no_progress,
 LEAST_TRAINING = 50  # windows of a role
 LEAST_HELD_BACK = 20  # windows; in fewer there is no place for a fault
 LEAST_LEAVES = 3  # rows that tell of a client's leaving before access points are believed to log it
-MOST_REFERENCE = 10_000  # windows that trivial detectors know
+MOST_REFERENCE = 5_000  # windows that trivial detectors know
 LABEL_BLOCKS = 3
 MOST_FOLDS = 7  # for the threshold of a model that is only measured
 FIT_SHARE = 0.5  # of measuring is fitting

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import MiniBatchKMeans
+from threadpoolctl import threadpool_limits
 
 from shared.agent import AgentSpec
 from shared.reference import hashed
@@ -19,7 +20,7 @@ from trainer.table import RoleTable
 
 MOST_BYTES = 60_000  # of all roles together
 MOST_WINDOWS = 150  # of one role
-MOST_CONSIDERED = 5_000
+MOST_CONSIDERED = 3_000
 DAY_S = 86_400
 
 
@@ -61,7 +62,8 @@ def _middles(table: RoleTable, scale: Scale, hosts: Mapping[str, str]) -> list[i
     considered = np.arange(0, len(table), step)
     z = np.array([scale.z(hosts[str(table.hosts[j])], table.raw[j]) for j in considered])
     z = np.nan_to_num(z, nan=LOWEST)
-    clusters = MiniBatchKMeans(min(MOST_WINDOWS, len(z)), random_state=42, n_init=1, max_iter=20).fit(z)
+    with threadpool_limits(1):  # threads would spend more time waiting for each other
+        clusters = MiniBatchKMeans(min(MOST_WINDOWS, len(z)), random_state=42, n_init=1, max_iter=20).fit(z)
     chosen: dict[int, None] = {}
     for host in hosts:  # its most ordinary window
         mine = np.flatnonzero(table.hosts[considered] == host)

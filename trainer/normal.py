@@ -130,8 +130,11 @@ def _grid(values: Floats) -> list[float]:
 
 def _normal(table: RoleTable, names: tuple[str, ...], suffix: str) -> dict[str, list[float]]:
     titles = [*names, *(name + suffix for name in names)]
-    quantiles = np.quantile(np.nan_to_num(table.raw), QUANTILES, axis=0)
-    return {title: [float(f"{q:.6g}") for q in quantiles[:, j]] for j, title in enumerate(titles)}
+    found = {}
+    for j, title in enumerate(titles):
+        quantiles = np.quantile(np.nan_to_num(table.raw[:, j]), QUANTILES)
+        found[title] = [float(f"{q:.6g}") for q in quantiles]
+    return found
 
 
 def _profile(table: RoleTable, spec: AgentSpec) -> dict[str, dict[str, object]]:
