@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.model import threshold_for
+from shared.budget import threshold_for
 from shared.reference import Tail
 
 Floats = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.agent import AgentSpec
-from shared.model import threshold_for
+from shared.budget import threshold_for
 from shared.peak import Peak, largest
 from shared.reference import Tail
 from shared.scoring import Forest

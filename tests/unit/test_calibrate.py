@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.model import threshold_for
+from shared.budget import threshold_for
 from shared.reference import Tail
 from trainer.calibrate import OutOfFold, budget_table, fit_tail, incident_starts, peaks
 
