@@ -21,7 +21,7 @@ from typing import Any
 
 from shared.errors import BundleError, ExportError, PipitError
 
-COMMAND = (sys.executable, "-m", "inference.bounded")
+COMMAND = (sys.executable, "-P", "-m", "inference.bounded")  # -P: nothing is imported from where somebody stands
 ROWS_MOST = 10_000
 ANSWER_BYTES = 64 * 1024 * 1024
 _one_at_a_time = threading.BoundedSemaphore(1)  # two children at once are more memory than a Pi has to spare

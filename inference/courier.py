@@ -15,7 +15,7 @@ from inference import outbox
 
 logger = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "inference.notify")
+COMMAND = (sys.executable, "-P", "-m", "inference.notify")  # -P: nothing is imported from where somebody stands
 PATIENCE_S = 120.0  # then the child is ended, and its messages are tried again
 PAUSE_S = 1.0  # between two children
 

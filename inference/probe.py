@@ -19,7 +19,7 @@ from pathlib import Path
 from shared import bundle
 from shared.errors import BundleError, PipitError
 
-COMMAND = (sys.executable, "-m", "inference.probe")
+COMMAND = (sys.executable, "-P", "-m", "inference.probe")  # -P: nothing is imported from where somebody stands
 _ANSWER_LIMIT = 64 * 1024
 
 # Loads the files of a bundle and checks the golden rows: gives the largest difference of a score.

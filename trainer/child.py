@@ -23,7 +23,7 @@ from typing import Any
 from trainer.config import Settings
 from trainer.jobs import Job
 
-COMMAND = (sys.executable, "-m", "trainer.job")
+COMMAND = (sys.executable, "-P", "-m", "trainer.job")  # -P: nothing is imported from where somebody stands
 GRACE_S = 5.0  # for a child to end by itself: on SIGTERM, and after its own alarm
 MAX_LINE = 1_000_000
 TOO_LONG = (
