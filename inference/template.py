@@ -43,14 +43,14 @@ class Template:
     text: str
 
     def fill(self, values: Mapping[str, str]) -> tuple[str, str]:
-        """(title, body); a name that has no value is empty."""
+        """(title, body); a name that has no value is empty, a title of which nothing is left becomes the kind."""
         lines = []
         for line in self.text.split("\n"):
             filled = line.format_map({name: values.get(name, "") for name in NAMES}).strip()
             if filled or not line.strip():
                 lines.append(filled)
-        title, *body = lines
-        return title, "\n".join(body).strip("\n")
+        title, *body = lines or [""]
+        return title or values.get("kind", ""), "\n".join(body).strip("\n")
 
 
 OWN_WORDS = Template(OWN)

@@ -57,6 +57,11 @@ def test_a_mistake_is_refused_with_its_place(text: str) -> None:
         parse(text, "words of mine")
 
 
+@pytest.mark.parametrize("text", ["{change}", "{link}\n{moved}", "{change}\n\nmore"])
+def test_a_title_of_which_nothing_is_left_is_the_kind(text: str) -> None:
+    assert incident_message(INCIDENT, template=parse(text, "here"))[0] == "psk bruteforce"
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="INFERENCE_NOTIFY_TEMPLATE"):
         read_template(tmp_path / "none.txt")
