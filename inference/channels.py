@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from shared.clean import clean
 
@@ -99,7 +99,9 @@ def reason(told: str, url: str) -> str:
     """
     first = next((line for line in told.splitlines() if line.strip()), "").rpartition(" - ")[2]
     shown = channel_of(1, url)
-    parts = {part for part in re.split(r"[/:@?&=#,%+]+", url) if len(part) >= SECRET_CHARS}
+    written = {part for part in re.split(r"[/:@?&=#,%+]+", url) if len(part) >= SECRET_CHARS}
+    meant = {unquote(part) for part in re.split(r"[/:@?&=#,]+", url) if len(unquote(part)) >= SECRET_CHARS}
+    parts = written | meant
     secrets = parts - {shown.scheme, shown.host}
     if any(part.lower() in first.lower() for part in secrets):
         return NO_REASON

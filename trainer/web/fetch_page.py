@@ -59,9 +59,11 @@ def fetch() -> ResponseReturnValue:
 
 
 def place_of(url: str) -> str:
-    """A database without user and password."""
+    """A database without user and password; nothing of an address whose parts cannot be told apart."""
     try:
         parts = urlsplit(url)
+        if not parts.scheme or "@" in parts.path:  # `host=… password=…`, or a password with a slash in it
+            return "the database"
         return f"{parts.path.strip('/') or 'the database'} on {parts.hostname or 'this machine'}"
     except ValueError:
         return "the database"
