@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import paramiko
-from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY
+from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY, SFTPError
 
 from shared.errors import ShipError
 from trainer import logins
@@ -175,6 +175,10 @@ class SftpRemote:
         except (EOFError, TimeoutError, ConnectionError, paramiko.SSHException, struct.error) as cause:
             raise ShipError(
                 f"ship: the connection to {name} broke at {path} ({_why(cause)})", "offline", True
+            ) from cause
+        except (SFTPError, UnicodeDecodeError) as cause:
+            raise ShipError(
+                f"ship: {name} answers what cannot be read at {path} ({_why(cause)})", "offline", True
             ) from cause
         except OSError as cause:
             if "closed" in str(cause).lower():
