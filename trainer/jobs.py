@@ -31,7 +31,7 @@ from trainer.job_record import (
     Job,
     job_of,
 )
-from trainer.orders import Order
+from trainer.orders import Order, RollbackOrder
 
 __all__ = [
     "CANCELLED",
@@ -66,6 +66,8 @@ class JobStore:
     def submit(self, order: Order, by: str, now: float) -> Job:
         """Add a job to the queue; the same order that waits already is not added twice, and answered with that job.
 
+        Nor is going back twice at once: the second would go forward again.
+
         Raises:
             QueueFullError: too many wait. StoreError: the state folder cannot be written.
         """
@@ -73,7 +75,8 @@ class JobStore:
         with self._open() as db:
             db.execute("BEGIN IMMEDIATE")
             same = db.execute(
-                'SELECT number FROM jobs WHERE state = ? AND kind = ? AND "order" = ?', (QUEUED, kind, text)
+                'SELECT number FROM jobs WHERE kind = ? AND "order" = ? AND (state = ? OR state = ? AND ? AND NOT stopping)',
+                (kind, text, QUEUED, RUNNING, isinstance(order, RollbackOrder)),
             ).fetchone()
             if same:
                 return self._one(db, int(same[0]))

@@ -57,6 +57,15 @@ def test_a_button_pressed_twice_makes_one_job(store: JobStore) -> None:
     assert store.submit(TrainOrder(("a.csv",)), "admin", 4.0).number != first.number
 
 
+def test_going_back_twice_at_once_goes_back_once(store: JobStore) -> None:
+    first = store.submit(RollbackOrder("attic"), "admin", 1.0)
+    store.claim("ship", 2.0)
+    assert store.submit(RollbackOrder("attic"), "admin", 3.0).number == first.number, "a second one would go forward"
+    assert store.submit(RollbackOrder("cellar"), "admin", 4.0).number != first.number
+    store.stop(first, 5.0)
+    assert store.submit(RollbackOrder("attic"), "admin", 6.0).number != first.number, "one that is stopped is no answer"
+
+
 def test_jobs_come_in_order_and_lanes_do_not_wait_for_each_other(store: JobStore) -> None:
     first = store.submit(TrainOrder(("a.csv",)), "admin", 1.0)
     second = store.submit(TrainOrder(("b.csv",)), "admin", 1.0)
