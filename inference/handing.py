@@ -15,7 +15,7 @@ from shared.bundle import canonical
 
 logger = logging.getLogger(__name__)
 MOST = 2_000  # the newest
-_READ = 4_000_000
+LIMIT = 4_000_000  # bytes
 
 
 def hand_out_marks(ctx: Context) -> None:
@@ -24,6 +24,9 @@ def hand_out_marks(ctx: Context) -> None:
     try:
         said = marks.labels(marks.all_marks(ctx.store.db, ctx.now(), limit=MOST))
         data = canonical({"pi": ctx.settings.machine, "labels": said})
+        while len(data) > LIMIT:  # a trainer reads no more; the oldest stay here
+            said = said[(len(said) + 1) // 2 :]
+            data = canonical({"pi": ctx.settings.machine, "labels": said})
         before = _what_lies_there(folder)
         if data != before and (said or before is not None):
             replace_files(folder, (layout.MARKS,), data)
@@ -34,6 +37,6 @@ def hand_out_marks(ctx: Context) -> None:
 def _what_lies_there(folder: Path) -> bytes | None:
     try:
         with open(os.open(folder / layout.MARKS, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            return file.read(_READ)
+            return file.read(LIMIT + 1)
     except OSError:
         return None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from inference import handing
 from inference import marks as said
 from shared import layout
 from shared.errors import ExportError
@@ -46,6 +47,18 @@ def mark(pi: Pi, number: int, what: str, agent: str = "wifi") -> None:
     row = {**dict.fromkeys(columns, 0), **known}
     pi.db.execute(f"INSERT INTO incidents ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
     said.mark(pi.db, number, what, by="me", now=pi.clock(), note="<b>\x1b[2J")
+
+
+def test_more_than_a_trainer_reads_is_not_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handing, "LIMIT", 1_200)
+    pi = Pi(tmp_path / "pi", Workshop(tmp_path).allowed)
+    for number in range(1, 13):
+        mark(pi, number, "false")
+    pi.reconcile()
+    laid = (pi.settings.receipts / layout.MARKS).read_bytes()
+    assert len(laid) <= handing.LIMIT
+    assert 1 <= len(marks.parse(laid, "attic")) < 12
+    pi.db.close()
 
 
 def test_marks_travel_from_a_pi_to_the_labels_of_a_training(
