@@ -48,7 +48,7 @@ from trainer.window_length import with_window
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]  # (step, share done from 0 to 1)
-STEPS = ("learn", "guard", "calibrate", "fit", "evaluate", "golden", "bundle")
+STEPS = ("learn", "guard", "calibrate", "evaluate", "golden", "bundle")
 ANY_PROGRAM = "*"  # an agent that names it is a template: its patterns are mined
 LEAST_WINDOWS = 50  # of one role; with fewer there is nothing to learn from
 LEAST_DAYS = 5.0
