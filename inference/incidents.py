@@ -23,19 +23,20 @@ class Kind:
     rank: int  # index into SEVERITIES
     confidence: float
     count: int
-    description: str  # of the verdict with the highest confidence, the first of equals
+    description: str  # of the strangest verdict of the highest severity, the first of equals
+    score: float = -1.0  # of that verdict; below every score where there is none
 
     @staticmethod
-    def of(severity: str | None, confidence: float | None, description: str) -> Kind:
+    def of(severity: str | None, confidence: float | None, description: str, score: float | None) -> Kind:
         """The kind seen in one verdict."""
         rank = SEVERITIES.index(severity) if severity in SEVERITIES else 0
-        return Kind(rank, confidence or 0.0, 1, description)
+        return Kind(rank, confidence or 0.0, 1, description, -1.0 if score is None else score)
 
     def joined(self, other: Kind) -> Kind:
         """Both together."""
-        stronger = other if (other.rank, other.confidence) > (self.rank, self.confidence) else self
+        told = other if (other.rank, other.score) > (self.rank, self.score) else self
         confidence = max(self.confidence, other.confidence)
-        return Kind(stronger.rank, confidence, self.count + other.count, stronger.description)
+        return Kind(told.rank, confidence, self.count + other.count, told.description, told.score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def begin(verdict: Verdict) -> Incident:
         windows=1,
         score=verdict.score,
         rarity=verdict.rarity,
-        kinds={verdict.type or "unusual": Kind.of(verdict.severity, verdict.confidence, verdict.description)},
+        kinds={verdict.type or "unusual": _kind_of(verdict)},
         found_by=verdict.found_by,
     )
 
@@ -136,7 +137,7 @@ def begin(verdict: Verdict) -> Incident:
 def widen(incident: Incident, verdict: Verdict) -> Incident:
     """The incident with one more anomaly in it."""
     name = verdict.type or "unusual"
-    seen = Kind.of(verdict.severity, verdict.confidence, verdict.description)
+    seen = _kind_of(verdict)
     kinds = {**incident.kinds, name: incident.kinds[name].joined(seen) if name in incident.kinds else seen}
     higher = (verdict.score if verdict.score is not None else -1.0) > (
         incident.score if incident.score is not None else -1.0
@@ -151,6 +152,10 @@ def widen(incident: Incident, verdict: Verdict) -> Incident:
         kinds=kinds,
         found_by=_finders(incident.found_by, verdict.found_by),
     )
+
+
+def _kind_of(verdict: Verdict) -> Kind:
+    return Kind.of(verdict.severity, verdict.confidence, verdict.description, verdict.score)
 
 
 def _finders(one: str, other: str) -> str:

@@ -109,9 +109,10 @@ def kinds_of(db: sqlite3.Connection, incident: sqlite3.Row) -> dict[str, Kind]:
     """The kinds of an incident's verdicts; that which it was named by stays one of them, whatever became of them."""
     rank = SEVERITIES.index(incident["severity"])
     kinds = {incident["type"]: Kind(rank, incident["confidence"], 0, incident["description"])}
-    query = "SELECT type, severity, confidence, description FROM verdicts WHERE incident_id = ? ORDER BY window_start"
+    names = "type, severity, confidence, description, score"
+    query = f"SELECT {names} FROM verdicts WHERE incident_id = ? ORDER BY window_start"  # noqa: S608  fixed names
     for row in db.execute(query, (incident["id"],)):
-        found = Kind.of(row["severity"], row["confidence"], row["description"])
+        found = Kind.of(row["severity"], row["confidence"], row["description"], row["score"])
         kinds[row["type"]] = kinds[row["type"]].joined(found) if row["type"] in kinds else found
     return kinds
 

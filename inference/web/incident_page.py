@@ -58,7 +58,7 @@ def view(
     """Gather and word it. `link` gives the address of another incident."""
     row, verdicts = detail.incident, detail.verdicts
     mark = marks.of_incident(db, row.id, now)
-    peak = say.peak_of(verdicts)
+    peak = say.peak_of(verdicts, row.type)
     lines = say.shown_lines(verdicts)
     moved = tuple(say.moved_rows(peak, known)) if peak else ()
     others = [

@@ -109,9 +109,16 @@ def listed(incident: IncidentRow, known: BundleWords, now: float, href: str) -> 
     )
 
 
-def peak_of(verdicts: Sequence[Verdict]) -> Verdict | None:
-    """The window that shows the incident best: the strangest one, of those the longest explained."""
-    return max(verdicts, key=lambda one: (len(one.explanation) > 0, one.score or 0.0, one.rows), default=None)
+def peak_of(verdicts: Sequence[Verdict], kind: str) -> Verdict | None:
+    """The window that shows the incident best: the strangest that is explained, of the incident's own kind if there is one.
+
+    Its description is the incident's, so that headline and table give the same figures.
+    """
+    return max(
+        verdicts,
+        key=lambda one: (len(one.explanation) > 0, one.type == kind, one.score or 0.0, -one.window_start),
+        default=None,
+    )
 
 
 def moved_rows(verdict: Verdict, known: BundleWords) -> list[MovedRow]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from inference.incidents import MERGE_GAP_S, Incidents
 from shared.values import Verdict, iso
 
@@ -54,3 +56,12 @@ def test_an_incident_ends_when_nothing_can_join_it() -> None:
     incidents.settle({"wifi": START + 600 + MERGE_GAP_S})
     assert len(incidents) == 0
     assert len(incidents.take_ended()) == 1
+
+
+def test_an_incident_is_told_by_its_strangest_window_not_by_the_surest() -> None:
+    incidents = Incidents()
+    for window, confidence in [(0, 0.9), (2, 0.6), (1, 0.7)]:
+        incident = incidents.add(anomaly(window, "psk_bruteforce", "critical", confidence))
+    assert (incident.confidence, incident.description) == (0.9, "psk_bruteforce 0.6")
+    graver = incidents.add(replace(anomaly(0, "psk_bruteforce", "critical", 0.5), severity="warning", score=0.99))
+    assert graver.description == "psk_bruteforce 0.6", "a milder window does not speak for a grave incident"
