@@ -108,7 +108,8 @@ class TrainerApi:
                 f"pull: {self.url} does not accept the token ({status}); make another on its page Access", "auth"
             )
         if status == 404:
-            raise ShipError(f"pull: {self.url} has no {path.removeprefix('/api/v1/')}", "not_here")
+            code = "not_here" if "/files/" in path else "protocol"  # no list at all: that is no trainer
+            raise ShipError(f"pull: {self.url} has no {path.removeprefix('/api/v1/')}", code)
         if 300 <= status < 400:
             raise ShipError(f"pull: {self.url} sends us elsewhere ({status}); name its own address", "redirect")
         raise ShipError(f"pull: {self.url} answers {status}", "protocol", status >= 500 or status == 429)

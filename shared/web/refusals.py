@@ -20,7 +20,10 @@ PAGES = {
     400: ("This request is not complete.", "Go back, reload the page and try again."),
     401: ("This needs a token.", "Send it as Authorization: Bearer TOKEN."),
     403: ("This is not allowed.", "It needs more rights than you have here."),
-    404: ("This page does not exist.", "The address may be an old one: incidents are kept for a limited time."),
+    404: (
+        "This page does not exist.",
+        "The address may be mistyped, or what it led to was cleaned up: nothing is kept for ever.",
+    ),
     405: ("This address does not take that kind of request.", "Open it from its page instead."),
     415: ("This body is not what is wanted here.", "Send JSON, with the header Content-Type: application/json."),
     409: ("This cannot be done in the present state.", "Reload the page to see what changed."),
@@ -94,7 +97,7 @@ def status_of(error: PipitError) -> int:
     if isinstance(error, ExportError):
         return 400
     if isinstance(error, ShipError):
-        return 504 if error.unknown else 502
+        return 404 if error.code == "not_here" else 504 if error.unknown else 502
     return int(getattr(error, "status", 503))
 
 

@@ -78,7 +78,7 @@ def test_the_newest_and_a_named_version_are_imported_and_serve(attic: Attic, bot
     wait_until(lambda: "way=activate" in attic.process.log(), "the daemon to say how they came", 10)
 
     code, told = attic.post("import/20200101_000000")
-    assert code == 502, told
+    assert code == 404, told
     assert "no usable version" in told["error"]["detail"]
     history = attic.call("GET", f"{MANAGED}/transfer-history").get_json()["transfers"]
     assert {one["agent"] for one in history} == {"wifi", "sshd"}
