@@ -198,6 +198,8 @@ def listed_row(row: BundleRow, active: ActiveRow | None, own: BundleWords, now: 
         note = f"since {words.moment(active.since, now)}"
     elif is_previous and row.state == store_of.GOOD:
         state = ("Previous", "", "s-off")
+    elif row.state == store_of.PROBATION:
+        state = ("Replaced on probation", "", "s-off")  # another came before it could prove itself
     back = active is not None and (is_previous or row.version < active.version)
     offered = row.state == store_of.GOOD and not is_active
     return ModelRow(

@@ -129,22 +129,24 @@ def _facts(told: Summary, found: DriftReport | None, limits: PerformanceLimits, 
         _features_fact(found),
         _scores_fact(found),
         Fact(
-            "Data quality", f"{found.known:.1%} known" if found and found.known is not None else "not measured",
-            f"{found.known_then:.1%} in training" if found and found.known_then is not None else "lines a pattern knows",
+            "Data quality", f"{words.share(found.known, 1)} known" if found and found.known is not None else "Not measured",
+            f"{words.share(found.known_then, 1)} in training"
+            if found and found.known_then is not None
+            else "lines a pattern knows",
         ),
         Fact(
-            "Anomalous windows", f"{rate:.2%}" if rate is not None else "none judged",
-            f"of {told.windows_24h or told.windows:,}, limit {limits.anomaly_rate:.0%}",
+            "Anomalous windows", words.share(rate, 2) if rate is not None else "None judged",
+            f"of {told.windows_24h or told.windows:,}, limit {words.percent(limits.anomaly_rate)}",
             "mid" if rate is not None and rate > limits.anomaly_rate else "",
         ),
         Fact(
-            "Time for a window", f"{told.inference_ms:.2g} ms" if told.inference_ms is not None else "none judged",
+            "Time for a window", f"{told.inference_ms:.2g} ms" if told.inference_ms is not None else "None judged",
             f"limit {limits.latency_ms:g} ms",
             "mid" if told.inference_ms is not None and told.inference_ms > limits.latency_ms else "",
         ),
         Fact(
-            "Memory", f"{told.memory_mb:.0f} MB" if told.memory_mb is not None else "not measured",
-            f"limit {limits.memory_mb:g} MB; {told.cpu_share:.2%} of a core" if told.cpu_share is not None else "",
+            "Memory", f"{told.memory_mb:.0f} MB" if told.memory_mb is not None else "Not measured",
+            f"limit {limits.memory_mb:g} MB; {words.share(told.cpu_share, 2)} of a core" if told.cpu_share is not None else "",
             "mid" if told.memory_mb is not None and told.memory_mb > limits.memory_mb else "",
         ),
         Fact(
@@ -158,7 +160,7 @@ def _features_fact(found: DriftReport | None) -> Fact:
     spoken = [one for one in found.features if one.word != "unknown"] if found else []
     if found is None or not spoken:
         return Fact(
-            "Features", "too few windows" if found else "not measured", f"from {found.least} on" if found else ""
+            "Features", "Too few windows" if found else "Not measured", f"from {found.least} on" if found else ""
         )
     steady = sum(one.word == "steady" for one in spoken)
     watched, drifted = (sum(one.word == word for one in spoken) for word in ("watch", "drifted"))
@@ -168,7 +170,7 @@ def _features_fact(found: DriftReport | None) -> Fact:
 
 def _scores_fact(found: DriftReport | None) -> Fact:
     if found is None or found.score is None:
-        return Fact("Scores", "too few windows" if found else "not measured", "")
+        return Fact("Scores", "Too few windows" if found else "Not measured", "")
     word = "drifted" if found.score >= found.drifted else "watch" if found.score >= found.watch else "steady"
     sign = {"drifted": "high", "watch": "mid", "steady": "ok"}[word]
     return Fact("Scores", words.sentence(word), f"drift {found.score:.2f}, limit {found.drifted:g}", sign)

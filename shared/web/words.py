@@ -53,6 +53,11 @@ def percent(part: float) -> str:
     return f"{part * 100:.0f} %"
 
 
+def share(part: float, digits: int) -> str:
+    """A part of a whole where less than a hundredth matters: 0.0042 with two digits is "0.42 %"."""
+    return f"{part * 100:.{digits}f} %"
+
+
 def sentence(text: str) -> str:
     """The text with a capital first letter (str.capitalize would spoil the rest)."""
     return text[:1].upper() + text[1:]

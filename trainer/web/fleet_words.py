@@ -73,8 +73,11 @@ def headline(table: Sequence[TargetRow], newest: Mapping[str, str]) -> str:
     offline = sorted({row.name for row in table if row.state[0] == "Offline"})
     refused = sorted({row.name for row in table if row.state[1] == "high"} - set(offline))
     all_of_them = words.counted(len(names), "Pi", "Pis")
+    does = {True: "runs", False: "does not run"}[bool(current)]
     some = words.sentence(words.counted(len(current), "", "").strip()) if current else "None"
     first = f"{some} of {all_of_them} {'runs' if len(current) == 1 else 'run'} the newest model."
+    if len(names) == 1:
+        first = f"The one Pi {does} the newest model."
     if offline:
         first += f" {', '.join(offline[:3])}{' and more' if offline[3:] else ''} could not be reached."
     return f"{first} {', '.join(refused[:3])} turned the last one away." if refused else first

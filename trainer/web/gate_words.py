@@ -55,7 +55,7 @@ def comparison(chosen: Sequence[ModelEntry], found: Sequence[Pair]) -> str:
             else ("Nothing was measured that both could be compared by.")
         )
     better, count = (names[0], first) if first >= second else (names[1], second)
-    return f"{better} is better in {count} of {words.counted(first + second, 'figure')} that differ."
+    return f"{better} is better in {count} of {words.figure(first + second, 'figure')} that differ."
 
 
 def _cell(value: Any) -> str:

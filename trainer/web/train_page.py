@@ -160,7 +160,8 @@ def _page(typed: Typed, chosen: str | None, as_yaml: bool = False) -> str:
     listed, now = room.exports(), room.now()
     agent = typed.values.get("agent") or "wifi"
     if chosen is None and listed:
-        chosen = listed[0].name
+        fit = [one for one in listed if not one.name.endswith(".json")]  # beside CSV, .json is often a list of episodes
+        chosen = (fit or listed)[0].name
     one = next((export for export in listed if export.name == chosen), None)
     report = exports.read_check(room.state_dir, one, agent) if one else None
     running = room.jobs.listed(kinds=HERE, states=OPEN, limit=50)
