@@ -12,7 +12,7 @@ from inference import probe as trial
 from inference.copies import load_copy
 from inference.inbox import Candidate, receive
 from inference.reconciling import CHALLENGER, INBOX, ROLLBACK, Context, Wish
-from shared import layout
+from shared import bundle, layout
 from shared.errors import BundleError
 
 logger = logging.getLogger(__name__)
@@ -23,10 +23,12 @@ HERE = (rows.GOOD, rows.PROBATION, rows.TRIED)  # a copy of such a version lies 
 def fetch(ctx: Context, wish: Wish) -> Candidate:
     """The bundle that is wanted, verified: from the store when it was good here before, else from the inbox."""
     version = _wanted_version(ctx, wish)
-    known = ctx.store.known(wish.agent, version)
+    known, settings = ctx.store.known(wish.agent, version), ctx.settings
     if (wish.way != INBOX or wish.name == CHALLENGER) and known is not None and known.state in HERE:
-        return Candidate(*load_copy(ctx.store, ctx.settings.inbox, wish.agent, version), known.signer)
-    settings = ctx.settings
+        manifest, raw = load_copy(ctx.store, ctx.settings.inbox, wish.agent, version)
+        if wish.way == INBOX:  # a link is anybody's who may write there: its key must be trusted still
+            bundle.verify_manifest(raw, settings.allowed_signers, settings.revoked_keys, machine=settings.machine)
+        return Candidate(manifest, raw, known.signer)
     if wish.way != INBOX and not layout.bundle_folder(settings.inbox, wish.agent, version).is_dir():
         raise BundleError(
             "not_here",

@@ -62,6 +62,18 @@ def test_a_shipped_challenger_is_tried_and_named_and_serves_nobody(pi: Pi, works
     assert pi.serving() == V1
 
 
+def test_a_link_to_a_version_whose_key_was_revoked_since_is_refused(pi: Pi, workshop: Workshop) -> None:
+    for version in (V2, V3):
+        bring(pi, workshop, version)
+        challenge(pi, version)
+        assert pi.one().state == "challenger"
+    assert pi.settings.revoked_keys is not None
+    pi.settings.revoked_keys.write_text(workshop.key.public + "\n")
+    challenge(pi, V2)  # its copy lies in the store, but whoever wrote the link is not known
+    assert pi.one().code == "signer_revoked"
+    assert switches.switches(pi.db)["wifi"].challenger == V3
+
+
 def test_what_was_a_challenger_may_serve_later(pi: Pi, workshop: Workshop) -> None:
     bring(pi, workshop, V2)
     challenge(pi, V2)
