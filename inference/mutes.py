@@ -66,7 +66,7 @@ def span_s(text: str) -> float:
         RequestError: it is none of them.
     """
     units = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-    if text[-1:] not in units or not text[:-1].isascii() or not text[:-1].isdigit():
+    if text[-1:] not in units or len(text) > 12 or not text[:-1].isascii() or not text[:-1].isdigit():
         raise RequestError(f"{clean(text, 20)!r} is no length of time: 30m, 12h, 7d, 2w")
     return int(text[:-1]) * units[text[-1]]
 

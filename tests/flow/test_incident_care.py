@@ -140,8 +140,9 @@ def test_muting_for_ever_or_for_nothing_is_refused(db: sqlite3.Connection) -> No
     for seconds in (0.0, -5.0, 1e9):
         with pytest.raises(RequestError):
             mutes.mute(db, "wifi", "deauth_flood", by="ann", now=NOW, seconds=seconds)
-    with pytest.raises(RequestError):
-        mutes.span_s("7")
+    for text in ("7", "9" * 400 + "d"):
+        with pytest.raises(RequestError):
+            mutes.span_s(text)
 
 
 # --- telling ---------------------------------------------------------------------------------------------------
