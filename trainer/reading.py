@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +26,7 @@ from trainer.table import Tables
 
 LARGE_BYTES = 24 << 20  # from here on a second process pays for its start
 MOST_PROCESSES = 4  # each reads every row, so more would only read
-COMMAND = (sys.executable, "-m", "trainer.reading")
+COMMAND = (sys.executable, "-P", "-m", "trainer.reading")  # -P: nothing from the folder somebody stands in
 SAMPLE_ROWS = 20_000  # the first rows tell how much each host writes
 
 
@@ -85,8 +87,9 @@ def _processes(source: Source) -> int:
 def _all_at_once(source: Source, rows: Iterable[Row], task: Task, processes: int) -> list[Gathered]:
     """This process takes the first share of the rows, and helpers the others."""
     hosts = _dealt(source, processes)
-    helpers = [_Helper(source, task, Share(number, processes, hosts)) for number in range(1, processes)]
+    helpers: list[_Helper] = []
     try:
+        helpers.extend(_Helper(source, task, Share(number, processes, hosts)) for number in range(1, processes))
         first = _part(_rows_of(rows, Share(0, processes, hosts)), task)
         return [first, *(helper.result() for helper in helpers)]
     finally:
@@ -119,17 +122,16 @@ def _rows_of(rows: Iterable[Row], share: Share) -> Iterator[Row]:
 class _Helper:
     """A process of its own with one share: `python -m trainer.reading`, the order on its stdin, what it found on stdout.
 
-    A fork would copy scikit-learn's memory and threads, so it is begun anew.
+    A fork would copy scikit-learn's memory and threads, so it is begun anew. It lives no longer than its stdin is open.
     """
 
     def __init__(self, source: Source, task: Task, share: Share) -> None:
         self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        order = pickle.dumps((source.paths, source.start, source.end, task, share))
         assert self._process.stdin is not None
-        with (
-            contextlib.suppress(BrokenPipeError),
-            self._process.stdin as order,
-        ):  # one that is gone is seen at its result
-            pickle.dump((source.paths, source.start, source.end, task, share), order)
+        with contextlib.suppress(BrokenPipeError):  # one that is gone is seen at its result
+            self._process.stdin.write(order)
+            self._process.stdin.flush()
 
     def result(self) -> Gathered:
         """What it found. Raises what it raised."""
@@ -137,10 +139,11 @@ class _Helper:
         try:
             found = pickle.load(self._process.stdout)  # noqa: S301  it is our own process that writes here
         except (EOFError, pickle.UnpicklingError):
-            raise TrainingError(
-                f"train: a process that reads the export was ended (exit code {self._process.wait()}); "
-                "the machine may have run out of memory: take fewer days of logs"
-            ) from None
+            code = self._process.wait()
+            why = (
+                "the machine may have run out of memory: take fewer days of logs" if code < 0 else "see its last words"
+            )
+            raise TrainingError(f"train: a process that reads the export was ended (exit code {code}); {why}") from None
         if isinstance(found, PipitError):
             raise found
         assert isinstance(found, Gathered)
@@ -150,17 +153,32 @@ class _Helper:
         """End it where it still runs."""
         self._process.terminate()
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
 
 def _help() -> None:
-    paths, start, end, task, share = pickle.load(sys.stdin.buffer)  # noqa: S301  from the process that began this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the process that asked, and that one ends this
+    try:
+        paths, start, end, task, share = pickle.load(sys.stdin.buffer)  # noqa: S301  from the process that began this one
+    except EOFError:
+        return
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         found: Gathered | PipitError = _part(_rows_of(Source(paths, start, end).rows(), share), task)
     except PipitError as error:
         found = error
     pickle.dump(found, sys.stdout.buffer, protocol=5)
+    sys.stdout.buffer.flush()
+    os._exit(0)  # the thread still waits for the end of stdin
+
+
+def _end_with_stdin() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(1)
 
 
 if __name__ == "__main__":

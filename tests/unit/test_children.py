@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from inference import bounded, courier, probe
-from trainer import child
+from trainer import child, reading
 
-COMMANDS = {each[-1]: each for each in (probe.COMMAND, bounded.COMMAND, courier.COMMAND, child.COMMAND)}
+COMMANDS = {
+    each[-1]: each for each in (probe.COMMAND, bounded.COMMAND, courier.COMMAND, child.COMMAND, reading.COMMAND)
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import math
+import os
+import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -88,3 +92,16 @@ def test_what_a_helper_cannot_read_is_said_as_ever(log: Path, tmp_path: Path, mo
     broken.write_bytes(gzip.compress(log.read_bytes())[:60_000])
     with pytest.raises(ExportError, match="cut off or damaged"):
         reading.read(Source([broken], None, None), WIFI, "salt")
+
+
+def test_a_helper_ends_with_the_process_that_asked(tmp_path: Path) -> None:
+    """It is given an endless export, and its stdin ends."""
+    endless = tmp_path / "endless.csv"
+    os.mkfifo(endless)
+    task = reading.Task(WIFI, "salt", (), None)
+    order = pickle.dumps(([endless], -math.inf, math.inf, task, reading.Share(1, 2, {})))
+    with subprocess.Popen(reading.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as helper:
+        assert helper.stdin is not None
+        helper.stdin.write(order)
+        helper.stdin.close()
+        assert helper.wait(timeout=60) == 1
