@@ -119,7 +119,7 @@ def test_upload_look_train_report_ship(driver: webdriver.Chrome, site: str, tmp_
     press(driver, "main .btn.go")
     WebDriverWait(driver, WAIT_S).until(lambda each: each.find_element(By.TAG_NAME, "h1").text.startswith("Shipped"))
     driver.get(site + "/fleet")
-    assert driver.find_element(By.TAG_NAME, "h1").text == "One of one Pi runs the newest model."
+    assert driver.find_element(By.TAG_NAME, "h1").text == "The one Pi runs the newest model."
     driver.get(site + "/history")
     assert "Two things happened, and all went well." in driver.find_element(By.TAG_NAME, "h1").text
     assert not [entry for entry in driver.get_log("browser") if "400" not in entry["message"]]
