@@ -76,7 +76,7 @@ def once(load: _Given, as_json: bool) -> None:
     elif report["models"]:
         click.echo(_once_text(report))
     if not report["models"]:
-        raise RequestError("once: no model serves; ship one, then try again (the rows wait)", missing=True)
+        raise RequestError("once: no model serves; ship one, then try again (the rows wait)")
 
 
 def _once_text(report: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from inference.reconcile import ACTIVATE, ROLLBACK
 from inference.reconciling import CHALLENGER, reconcile_settings
 from shared import bundle, layout
 from shared.clean import clean
-from shared.errors import BundleError, ConfigError
+from shared.errors import BundleError, ConfigError, RequestError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 ONLY_AGENT = click.option("--agent", help="Only this agent's.")
@@ -100,7 +100,7 @@ def models_rollback(settings: Any, agent: str | None, timeout: float, as_json: b
         agents = [row.agent for row in store.actives() if agent in (None, row.agent)]
         if len(agents) != 1:
             if not agents:
-                raise BundleError("not_here", "rollback: no model serves, so there is none to go back from")
+                raise BundleError("no_previous", "rollback: no model serves, so there is none to go back from")
             raise ConfigError("rollback: several agents serve; name one with --agent")
         ask(settings, store, agents[0], ROLLBACK, None, timeout, as_json)
 
@@ -172,7 +172,7 @@ def _find(store: BundleStore, inbox: Path, reference: str, agent: str | None) ->
         return found[0]
     if found:
         raise ConfigError(f"models: {reference} is a version of several agents; name one with --agent")
-    raise BundleError(
-        "not_here",
+    raise RequestError(
         f"models: {reference} is neither in this machine's store nor in its inbox; see `pipit-inference models list`",
+        missing=True,
     )

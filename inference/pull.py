@@ -14,7 +14,7 @@ from pathlib import Path
 
 from inference.trainer_api import Offer, TrainerApi
 from shared import bundle, layout
-from shared.errors import BundleError, ConfigError, ShipError, StoreError
+from shared.errors import BundleError, ConfigError, RequestError, StoreError
 
 HEAD_LIMITS = {bundle.MANIFEST: 64 * 1024, bundle.SIGNATURE: 16 * 1024}
 _SPACE = 3  # times the bundle
@@ -24,7 +24,7 @@ def choose(offers: list[Offer], reference: str, agent: str | None) -> Offer:
     """The offer that a person means by `latest`, a bare version, or `wifi_<version>`.
 
     Raises:
-        ShipError: the trainer has none such. ConfigError: several agents have one.
+        RequestError: the trainer has none such. ConfigError: several agents have one.
     """
     usable = [offer for offer in offers if agent in (None, offer.agent) and not offer.fault]
     if reference == layout.LATEST:
@@ -36,7 +36,7 @@ def choose(offers: list[Offer], reference: str, agent: str | None) -> Offer:
     if len(found) > 1:
         raise ConfigError(f"pull: {reference} is not unique: {', '.join(o.model_id for o in found)}; name one of these")
     if not found:
-        raise ShipError(f"pull: the trainer has no usable version {reference!r}", "not_here")
+        raise RequestError(f"pull: the trainer has no usable version {reference!r}", missing=True)
     return found[0]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from shared.clean import clean
-from shared.errors import ConfigError, PipitError, ShipError, SourceError
+from shared.errors import ConfigError, PipitError, RequestError, ShipError, SourceError
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +60,11 @@ class LazyGroup(click.Group):
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code that an error ends the command with (0 done, 1 refused, 2 usage, 3 unknown)."""
-    if isinstance(error, (ConfigError, click.UsageError)):
+    """The exit code that an error ends the command with (0 done, 1 refused, 2 usage, 3 unknown).
+
+    Naming a version, an incident or the like that is not there is wrong usage, on both sides.
+    """
+    if isinstance(error, (ConfigError, click.UsageError)) or (isinstance(error, RequestError) and error.missing):
         return USAGE
     if isinstance(error, SourceError) or (isinstance(error, ShipError) and error.unknown):
         return UNKNOWN

@@ -227,7 +227,7 @@ def test_an_incident_is_shown_with_its_evidence_the_telling_lines_first(
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "day 2, 14:00" in text
-    assert cli(place, "incidents", "show", "99") == 1
+    assert cli(place, "incidents", "show", "99") == 2
 
 
 def test_incidents_are_exported_as_csv_and_json(
@@ -263,7 +263,7 @@ def test_the_list_says_what_is_marked_and_muted(
     assert "everywhere" in capsys.readouterr().out
     assert cli(place, "incidents", "unmark", "1") == 0
     assert cli(place, "incidents", "unmute", "1") == 0
-    assert cli(place, "incidents", "unmute", "1") == 1
+    assert cli(place, "incidents", "unmute", "1") == 2
 
 
 def test_a_detail_without_windows_can_be_shown(db: sqlite3.Connection) -> None:

@@ -168,7 +168,7 @@ ENDS = [
     (f"pipit-inference replay nowhere.csv --bundle {BUNDLE}", 1, "nowhere.csv: no such file; check the path"),
     (f"pipit-inference replay {LIVE} --bundle nowhere", 1, "there is no folder nowhere"),
     ("pipit-inference models verify nowhere", 1, "there is no folder nowhere"),
-    ("pipit-inference models activate 20260101_000000", 1, "neither in this machine's store nor in its inbox"),
+    ("pipit-inference models activate 20260101_000000", 2, "neither in this machine's store nor in its inbox"),
     ("pipit-inference models rollback", 1, "no model serves"),
     ("pipit-inference pull", 2, "set INFERENCE_TRAINER_URL"),
     ("pipit-inference --database-url mysql://x once", 2, "use postgresql://… or sqlite:///FILE"),
@@ -204,4 +204,4 @@ def test_labels_that_cannot_be_written_are_said_in_one_line(run: Run) -> None:
 def test_what_is_not_there_cannot_be_taken_back(what: str, run: Run) -> None:
     run("pipit-inference once")
     done = run(f"pipit-inference incidents {what} 7")
-    assert (done.code, done.out, f"{what} 7: " in done.err) == (1, "", True)
+    assert (done.code, done.out, f"{what} 7: " in done.err) == (2, "", True)

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from inference import pull
 from inference.trainer_api import Offer, TrainerApi
 from shared import bundle, layout
-from shared.errors import BundleError, ConfigError, ShipError, StoreError
+from shared.errors import BundleError, ConfigError, RequestError, ShipError, StoreError
 from tests.daemon_process import Trained, daemon, trained
 from tests.fakes import V1, V2, Pi, Workshop
 from tests.services import free_port
@@ -64,7 +64,7 @@ def test_the_trainer_is_asked_and_lists_its_models_newest_first(api: TrainerApi)
     assert [offer.model_id for offer in api.offers()] == [f"wifi_{V2}", f"wifi_{V1}"]
     assert pull.choose(api.offers(), "latest", None).version == V2
     assert pull.choose(api.offers(), f"wifi_{V1}", None).version == V1
-    with pytest.raises(ShipError, match="no usable version"):
+    with pytest.raises(RequestError, match="no usable version"):
         pull.choose(api.offers(), "20200101_000000", None)
 
 
@@ -269,7 +269,7 @@ def test_offers_with_paths_or_control_characters_are_passed_over() -> None:
         found = TrainerApi(url, "t").offers()
     assert [(o.model_id, o.serial) for o in found] == [(f"wifi_{V1}", 3)]
     assert "\x1b" not in found[0].fault
-    with pytest.raises(ShipError):
+    with pytest.raises(RequestError):
         pull.choose(found, "latest", None)
 
 
@@ -313,7 +313,7 @@ def test_the_command_line_checks_lists_and_pulls_with_and_without_a_daemon(train
             assert pi.cli("models", "history", "--forget-days", "0").stdout == b"2 removed\n"
             pi.kill()
         missing = pi.cli("pull", "20200101_000000")
-        assert missing.returncode == 1
+        assert missing.returncode == 2, "as on the trainer: a version that is not there is wrong usage"
         assert b"no usable version" in missing.stderr
     off = pi.cli("pull", "--check")
     assert off.returncode == 3

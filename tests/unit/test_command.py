@@ -10,7 +10,7 @@ import click
 import pytest
 
 from shared.command import LazyGroup, exit_code, main_with_exit_codes
-from shared.errors import BundleError, ConfigError, ExportError, ShipError, SourceError, TrainingError
+from shared.errors import BundleError, ConfigError, ExportError, RequestError, ShipError, SourceError, TrainingError
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,8 @@ from shared.errors import BundleError, ConfigError, ExportError, ShipError, Sour
         (ShipError("refused"), 1),
         (ShipError("no answer", "timeout", unknown=True), 3),
         (SourceError("database"), 3),
+        (RequestError("no such day"), 1),
+        (RequestError("no such version", missing=True), 2),
         (KeyboardInterrupt(), 130),
         (ValueError("a fault of ours"), 1),
     ],
