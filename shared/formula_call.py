@@ -82,9 +82,11 @@ class Call:
         if self.named:
             raise FormulaError(f"{self.name} does not know {', '.join(sorted(self.named))}")
 
-    def no_events(self) -> None:
+    def no_events(self, *keys: str) -> None:
+        """Refuse events that would be passed over; `keys` are the arguments that they belong to, where there are any."""
         if self.args:
-            raise FormulaError(f"{self.name} takes no event")
+            where = f": name them in {' and '.join(f'{key}=' for key in keys)}" if keys else ""
+            raise FormulaError(f"{self.name} takes no event{where}")
 
 
 def flat(groups: Groups) -> frozenset[int]:

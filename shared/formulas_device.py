@@ -21,6 +21,7 @@ def _most(call: Call) -> Evaluate:
 
 def _unfinished(call: Call) -> Evaluate:
     """Sum over devices of what was begun and never done: max of `begun` counts minus max of `done` counts."""
+    call.no_events("begun", "done")
     begun, done, by = call.several("begun"), call.several("done"), call.key_field()
     call.counted(by, begun, done)
 

@@ -109,6 +109,7 @@ def _rejoins(call: Call) -> Evaluate:
 
 def _unannounced(call: Call) -> Evaluate:
     """Starts with no stop within `within_s` before them; starts within `merge_s` of each other are one."""
+    call.no_events("start", "stop")
     begins, ends = flat(call.several("start", ordered=True)), flat(call.several("stop", ordered=True))
     within_s, merge_s = call.number("within_s"), call.number("merge_s", 3.0)
 
@@ -177,6 +178,7 @@ def _gap_mean(call: Call) -> Evaluate:
 
 def _session_time(call: Call) -> Evaluate:
     """Mean seconds that devices were connected inside the window; a session is cut at the window's edges."""
+    call.no_events("open", "close")
     begins, ends = flat(call.several("open", ordered=True)), flat(call.several("close", ordered=True))
     by = call.key_field()
     call.needs.empty = math.nan

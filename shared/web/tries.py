@@ -1,8 +1,12 @@
-"""How often a secret may be guessed: so many tries a minute from one address, counted in the one worker's memory."""
+"""How often a secret may be guessed: so many tries a minute from one address, counted in the one worker's memory.
+
+Whoever has IPv6 has a whole /64 of addresses, so a /64 counts as one.
+"""
 
 from __future__ import annotations
 
 import functools
+import ipaddress
 import time
 from collections.abc import Callable
 from threading import Lock
@@ -50,10 +54,23 @@ class Tries:
         @functools.wraps(view)
         def asked() -> ResponseReturnValue:
             if request.method == "POST":
-                left = self.take(request.remote_addr or "")
+                left = self.take(sender(request.remote_addr or ""))
                 if left is None:
                     abort(429)
                 g.tries_left = left
             return view()
 
         return asked
+
+
+def sender(address: str) -> str:
+    """What tries are counted under: an IPv4 address itself, of an IPv6 address its /64."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address  # a socket's name, or none at all
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), 64), strict=False))

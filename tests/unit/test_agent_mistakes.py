@@ -68,6 +68,12 @@ def test_words_like_on_and_no_are_names_and_not_true_and_false() -> None:
         (with_formula("count(discover.odd)"), "event discover has no kind 'odd'"),
         (with_formula("most(discover)"), "feature mine: most needs by="),
         (with_formula("discover"), "write count(discover)"),
+        (
+            with_formula("unfinished(discover, begun=[discover], done=[ack], by=mac)"),
+            "unfinished takes no event: name them in begun= and done=",
+        ),
+        (with_formula("unannounced(discover, start=[discover], stop=[ack], within_s=5)"), "in start= and stop="),
+        (with_formula("session_time(discover, open=[discover], close=[ack], by=mac)"), "in open= and close="),
         (with_formula("count(class)"), "class cannot be a name here"),
         (with_formula("mean(ack, field=ip)", scored={}), "can be neither scored nor used in a rule"),
         (with_formula("lines()", hint="x"), "features[10].hint: is no key here; there are name, title, "),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import flask
+import pytest
+from werkzeug.exceptions import TooManyRequests
+
 from shared.web import tries
-from shared.web.tries import Tries
+from shared.web.tries import Tries, sender
 from tests.fakes import Clock
 
 
@@ -24,3 +28,34 @@ def test_an_address_for_each_try_does_not_fill_the_memory() -> None:
         mine.take(str(n))
     assert len(mine._seen) == tries.ADDRESSES_MOST
     assert mine.take("0") == 4, "the first one is forgotten"
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::7", "2001:db8:1:3::/64"),
+        ("fe80::1%wlan0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_a_network_of_ipv6_counts_as_one_address(address: str, counted: str) -> None:
+    assert sender(address) == counted
+
+
+def test_another_address_of_the_same_ipv6_network_gives_no_further_tries() -> None:
+    view = Tries(2, 60.0, Clock()).limited(lambda: "")
+    app = flask.Flask("tries")
+    for n in range(2):
+        with app.test_request_context(method="POST", environ_base={"REMOTE_ADDR": f"2001:db8::{n}"}):
+            view()
+    with (
+        app.test_request_context(method="POST", environ_base={"REMOTE_ADDR": "2001:db8::beef"}),
+        pytest.raises(TooManyRequests),
+    ):
+        view()
+    with app.test_request_context(method="POST", environ_base={"REMOTE_ADDR": "2001:db8:0:1::1"}):
+        view()
