@@ -1,4 +1,7 @@
-"""An export read on every core: each process reads all rows and makes windows of its share of the hosts."""
+"""An export read on every core: each process reads all rows and makes windows of its share of the hosts.
+
+A `Team` (`trainer/cluster_team.py`) takes shares on other machines besides; what all of them found is settled here.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ import sys
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from shared.agent import AgentSpec
 from shared.errors import PipitError, TrainingError
@@ -53,6 +57,34 @@ class Task:
     faults: Faults | None
 
 
+class Helper(Protocol):
+    """Somebody who reads one share."""
+
+    def result(self) -> Gathered:
+        """What it found. Raises what it raised, or TrainingError: it was ended."""
+        ...
+
+    def end(self) -> None:
+        """End it where it still runs."""
+        ...
+
+
+class Team(Protocol):
+    """Processes on other machines that take shares."""
+
+    def size(self) -> int:
+        """How many shares it takes now. Raises TrainingError: it cannot be reached, or nobody in it is of use."""
+        ...
+
+    def begin(self, source: Source, task: Task, shares: Sequence[Share], told: Callable[[], None]) -> Sequence[Helper]:
+        """Have the shares read, by one helper each. told: is called now and then while one waits for a result."""
+        ...
+
+    def done(self) -> float:
+        """How much of its shares is read, 0 to 1. Raises TrainingError: they will not be."""
+        ...
+
+
 def read(
     source: Source,
     spec: AgentSpec,
@@ -60,6 +92,7 @@ def read(
     exclude: Iterable[str] = (),
     faults: Faults | None = None,
     told: Callable[[float], None] = lambda share: None,
+    team: Team | None = None,
 ) -> tuple[Learner, Tables]:
     """What the export teaches, and all its windows as arrays. told: is called with the share that was read, 0 to 1.
 
@@ -67,16 +100,27 @@ def read(
         ExportError: it cannot be read. TrainingError: a process that helps was ended.
     """
     task = Task(spec, salt, tuple(exclude), faults)
-    processes = _processes(source)
-    rows = source.rows(counting=True, told=told)
-    parts = _all_at_once(source, rows, task, processes) if processes > 1 else [_part(rows, task)]
+    processes, others = _processes(source), team.size() if team else 0
+
+    def both(here: float) -> None:
+        away = others * team.done() if team and others else 0.0
+        told((here * processes + away) / (processes + others))
+
+    rows = source.rows(counting=True, told=both)
+    parts = (
+        _all_at_once(source, rows, task, processes, team, others, lambda: both(1.0))
+        if processes + others > 1
+        else [gather_all(rows, task)]
+    )
     if source.sorted:  # only a whole reading finds out that rows are out of order
-        parts = [_part(source.rows(), task)]
+        parts = [gather_all(source.rows(), task)]
     return settle(parts, spec, exclude)
 
 
-def _part(rows: Iterable[Row], task: Task) -> Gathered:
-    return gather(rows, task.spec, task.salt, task.exclude, task.faults)
+def gather_all(rows: Iterable[Row], task: Task, share: Share | None = None) -> Gathered:
+    """What the rows give; those of a share's hosts alone."""
+    mine = rows if share is None else _rows_of(rows, share)
+    return gather(mine, task.spec, task.salt, task.exclude, task.faults)
 
 
 def _processes(source: Source) -> int:
@@ -84,14 +128,20 @@ def _processes(source: Source) -> int:
     return min(len(os.sched_getaffinity(0)), MOST_PROCESSES) if size >= LARGE_BYTES else 1
 
 
-def _all_at_once(source: Source, rows: Iterable[Row], task: Task, processes: int) -> list[Gathered]:
-    """This process takes the first share of the rows, and helpers the others."""
-    hosts = _dealt(source, processes)
-    helpers: list[_Helper] = []
+def _all_at_once(
+    source: Source, rows: Iterable[Row], task: Task, processes: int, team: Team | None, others: int,
+    told: Callable[[], None],
+) -> list[Gathered]:  # fmt: skip
+    """This process takes the first share of the rows, helpers the others: processes here, then those of the team."""
+    hosts = _dealt(source, processes + others)
+    first, *shares = (Share(number, processes + others, hosts) for number in range(processes + others))
+    helpers: list[Helper] = []
     try:
-        helpers.extend(_Helper(source, task, Share(number, processes, hosts)) for number in range(1, processes))
-        first = _part(_rows_of(rows, Share(0, processes, hosts)), task)
-        return [first, *(helper.result() for helper in helpers)]
+        helpers.extend(_Helper(source, task, share) for share in shares[: processes - 1])
+        if team is not None:
+            helpers.extend(team.begin(source, task, shares[processes - 1 :], told))
+        own = gather_all(rows, task, first)
+        return [own, *(helper.result() for helper in helpers)]
     finally:
         for helper in helpers:
             helper.end()
@@ -167,7 +217,7 @@ def _help() -> None:
         return
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        found: Gathered | PipitError = _part(_rows_of(Source(paths, start, end).rows(), share), task)
+        found: Gathered | PipitError = gather_all(Source(paths, start, end).rows(), task, share)
     except PipitError as error:
         found = error
     pickle.dump(found, sys.stdout.buffer, protocol=5)
