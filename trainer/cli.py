@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -61,5 +63,6 @@ def cli(context: click.Context, file: Path | None, verbose: bool) -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. The end of the process is an orderly one: half-written files are taken away."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     run_main(cli, NAME)

@@ -10,13 +10,24 @@ from functools import partial
 import click
 
 from shared import layout
+from shared.clean import clean
 from shared.errors import PipitError, ShipError
 from trainer import fleet, history
-from trainer.deliver import Sender, behind, deliver, forget_offline, roll_back
+from trainer.deliver import Sender, behind, deliver, forget_offline, note_unfinished, roll_back
 from trainer.fleet import RollOut
-from trainer.fleet_view import SENDING, FleetView
-from trainer.ship import LOADED, Shipped, Wait, load_signed
+from trainer.fleet_view import SENDING, SENT, WAITING, FleetView
+from trainer.serving import serves_already
+from trainer.ship import BESIDE, GOOD, LOADED, Shipped, Wait, load_signed
 from trainer.targets import Target
+
+# what a stopped roll-out leaves: words → states
+LEFT = {
+    "it serves at": (LOADED, GOOD),
+    "it is judged beside at": (BESIDE,),
+    "it lies there, no word yet:": ("sent", SENT, fleet.UNKNOWN),
+    "nobody knows yet:": (SENDING,),
+    "nothing was changed at": (WAITING, fleet.SKIPPED, fleet.OFFLINE, fleet.FAILED),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,7 @@ class Manner:
     force: bool = False
     as_json: bool = False
     what: str = history.SHIP
+    again: str = ""  # the command that goes on where this one was stopped
 
 
 def ship_fleet(sender: Sender, members: Sequence[Target], agent: str, version: str, manner: Manner) -> None:
@@ -42,6 +54,11 @@ def ship_fleet(sender: Sender, members: Sequence[Target], agent: str, version: s
 
         def send(target: Target) -> Shipped:
             wait = replace(manner.wait, heard=partial(view.say, target.name))
+            if manner.what == history.SHIP and (
+                there := serves_already(sender.connect, sender.state_dir, target, agent, version, wait.until)
+            ):
+                view.explain(target.name, "it serves there already")
+                return there
             progress = partial(view.sent, target.name)
             try:
                 return deliver(
@@ -51,13 +68,35 @@ def ship_fleet(sender: Sender, members: Sequence[Target], agent: str, version: s
                 view.explain(target.name, str(error))
                 raise
 
-        done = fleet.roll_out(members, send, send, canaries=manner.canaries, batch=manner.batch, watch=view.say)
+        try:
+            done = fleet.roll_out(
+                members, send, send, canaries=manner.canaries, batch=manner.batch, watch=view.say, stop=sender.stop
+            )
+        except (KeyboardInterrupt, SystemExit):
+            named = {state: [n for n, s in view.states.items() if s == state] for state in view.states.values()}
+            forget_offline(sender, named.get(fleet.OFFLINE, ()), agent, version, manner.what)
+            note_unfinished(sender, named.get(fleet.UNKNOWN, ()), agent, version, manner.what)
+            view.close()
+            _tell_stopped(version, view, manner)
+            raise
         if done.failed:
             forget_offline(sender, done.named(fleet.OFFLINE), agent, version, manner.what)
         undone = _undo(sender, members, done, agent, manner, view) if done.failed and manner.undo else []
     if manner.as_json:
         click.echo(json.dumps({"version": version, "results": [asdict(r) for r in done.results], "undone": undone}))
     _raise_for(done)
+
+
+def _tell_stopped(version: str, view: FleetView, manner: Manner) -> None:
+    """What a roll-out that was stopped leaves behind, and how it goes on."""
+    if manner.as_json:
+        results = [{"target": n, "state": state, "reason": view.notes[n]} for n, state in view.states.items()]
+        click.echo(json.dumps({"version": version, "results": results, "stopped": True, "again": manner.again}))
+    click.echo(clean(f"stopped; of {view.title}:"), err=True)
+    for words, states in LEFT.items():
+        if names := [f"{name} ({view.states[name]})" for name in view.states if view.states[name] in states]:
+            click.echo(clean(f"  {words:<32}{', '.join(names)}"), err=True)
+    click.echo(f"go on: {manner.again}", err=True)
 
 
 def catch_up(sender: Sender, members: Sequence[Target], manner: Manner) -> None:
@@ -71,7 +110,7 @@ def catch_up(sender: Sender, members: Sequence[Target], manner: Manner) -> None:
         return deliver(sender, target, agent, version, wait=manner.wait, force=manner.force)
 
     lacking = behind(sender, list(members))
-    done = fleet.catch_up(lacking, send)
+    done = fleet.catch_up(lacking, send, stop=sender.stop)
     if manner.as_json:
         click.echo(json.dumps([asdict(result) for result in done.results]))
     else:

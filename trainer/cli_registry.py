@@ -14,8 +14,9 @@ from shared.clean import clean
 from shared.errors import ConfigError
 from trainer import history, marks
 from trainer import targets as known
-from trainer.deliver import Sender, check, forget_target
+from trainer.deliver import Sender, forget_target
 from trainer.keys import ensure_key
+from trainer.serving import check
 
 PATH = click.Path(path_type=Path)
 
@@ -87,7 +88,7 @@ def targets_remove(settings: Any, name: str) -> None:
 @click.pass_obj
 def targets_check(settings: Any, name: str) -> None:
     """Log in, see that the inbox can be written, and print what serves there as JSON."""
-    click.echo(json.dumps(check(sender_of(settings), known.find_target(state_of(settings), name))))
+    click.echo(json.dumps(check(known.connect, known.find_target(state_of(settings), name))))
 
 
 @targets.command("history")

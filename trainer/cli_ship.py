@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,16 @@ from shared.clean import clean
 from trainer import cli_fleet as fleet
 from trainer import history
 from trainer import targets as known
+from trainer.again import again
 from trainer.cli_fleet import Manner
 from trainer.cli_registry import PATH, sender_of
-from trainer.deliver import deliver, roll_back
+from trainer.deliver import Sender, deliver, roll_back
 from trainer.remote import Progress, no_progress
 from trainer.ship import GOOD, LOADED, Shipped, Wait
+from trainer.stoppable import all_of
+from trainer.targets import Target
 
+NAME = "pipit-trainer"
 TIMEOUTS_S = {LOADED: 180.0, GOOD: 2700.0}  # probation takes 12 windows, or half an hour with one
 
 
@@ -100,6 +106,7 @@ def ship(
         raise click.UsageError("give either --to or --fleet")
     if challenger and (catch_up or undo):
         raise click.UsageError("--challenger goes with neither --catch-up nor --undo: nothing that serves is changed")
+    context = click.get_current_context()
     what = history.CHALLENGE if challenger else history.SHIP
     sender = sender_of(settings)
     waiting = _waiting(wait, timeout) if wait else None
@@ -115,12 +122,18 @@ def ship(
     if version is None:
         raise click.UsageError("say which version; `latest` is the newest")
     agent, version = layout.resolve(sender.models, version, agent)
+    repeated = again(context, NAME, version=version)
     if group is not None:
-        fleet.ship_fleet(sender, known.fleet(sender.state_dir, group), agent, version, manner)
+        members = known.fleet(sender.state_dir, group)
+        fleet.ship_fleet(sender, members, agent, version, replace(manner, again=repeated))
         return
     found = known.find_target(sender.state_dir, target or "", identity, known_hosts)
-    with _progress(f"{layout.model_id(agent, version)} → {found.name}", as_json) as progress:
-        shipped = deliver(sender, found, agent, version, wait=waiting, force=force, what=what, progress=progress)
+    with (
+        _stoppable(sender, found, agent, repeated),
+        _progress(f"{layout.model_id(agent, version)} → {found.name}", as_json) as progress,
+    ):
+        one = partial(deliver, sender, found, agent, version, wait=waiting, force=force, what=what, progress=progress)
+        (shipped,) = all_of([one], sender.stop)
     _say(shipped, as_json)
 
 
@@ -143,10 +156,10 @@ def rollback(
     """Bring VERSION (or the former one) back to a target, signed anew as `<version>-rN`."""
     sender = sender_of(settings)
     found = known.find_target(sender.state_dir, target, identity, known_hosts)
-    with _progress(f"rollback → {found.name}", as_json) as progress:
-        shipped = roll_back(
-            sender, found, version, agent, wait=_waiting(wait, timeout) if wait else None, progress=progress
-        )
+    with _stoppable(sender, found, agent, ""), _progress(f"rollback → {found.name}", as_json) as progress:
+        waiting = _waiting(wait, timeout) if wait else None
+        back = partial(roll_back, sender, found, version, agent, wait=waiting, progress=progress)
+        (shipped,) = all_of([back], sender.stop)
     _say(shipped, as_json)
 
 
@@ -163,6 +176,23 @@ def _say(shipped: Shipped, as_json: bool) -> None:
         f"{model_id} {shipped.state} on {shipped.target} (serial {shipped.serial}, {shipped.size_bytes / 1e6:.1f} "
         f"MB in {shipped.seconds:.1f} s)"
     )
+
+
+@contextlib.contextmanager
+def _stoppable(sender: Sender, target: Target, agent: str | None, repeated: str) -> Iterator[None]:
+    """Ctrl-C: say what is known of the one delivery that was under way, and how it goes on."""
+    began = time.time()
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        for left in history.transfers(sender.state_dir, target=target.name, agent=agent, since=began, limit=1):
+            click.echo(
+                clean(f"{left.target}: {layout.model_id(left.agent, left.version)} {left.state}; {left.reason}"),
+                err=True,
+            )
+        if repeated:
+            click.echo(f"go on: {repeated}", err=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from shared import layout
-from shared.errors import ConfigError, PipitError, ShipError
+from shared.errors import PipitError, ShipError
 from trainer import catalogue, history, marks, registry, targets
 from trainer.history import Transfer
 from trainer.keys import SigningKey
-from trainer.receipts import read_agent_receipt
 from trainer.remote import Progress, Remote, no_progress
-from trainer.ship import GOOD, LOADED, Shipped, SignedBundle, Wait, load_signed, raise_if_refused, ship_to
+from trainer.serving import former_version
+from trainer.ship import STOPPED, Shipped, SignedBundle, Wait, load_signed, raise_if_refused, ship_to
 from trainer.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What every delivery needs of this machine."""
+    """What every delivery needs of this machine. stop: set when somebody ends it; what is under way ends where it may."""
 
     models: Path
     state_dir: Path
     key: SigningKey
     connect: Callable[[Target], Remote] = field(default=targets.connect)
     now: Callable[[], float] = field(default=time.time)
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 def check_gate(signed: SignedBundle, force: bool, models: Path | None = None) -> str:
@@ -80,14 +82,18 @@ def deliver(
     state, code, reason = "failed", "", forced
     try:
         link = layout.CHALLENGER if what == history.CHALLENGE else layout.ACTIVE
-        shipped = ship_to(signed, target, wait, progress, connect=sender.connect, link=link)
+        shipped = ship_to(
+            signed, target, replace(wait, stop=sender.stop) if wait else None, _watched(sender, target, progress),
+            connect=_connecting(sender), sleep=sender.stop.wait, link=link,
+        )  # fmt: skip
         state = shipped.state
         if shipped.receipt:
             code, reason = shipped.receipt.code, shipped.receipt.reason or forced
         raise_if_refused(shipped)
     except ShipError as error:
         if state == "failed":
-            state, code, reason = ("unknown" if error.unknown else "failed"), error.code, str(error)
+            left = "skipped" if error.code == STOPPED else "failed"
+            state, code, reason = ("unknown" if error.unknown else left), error.code, str(error)
         raise
     finally:
         manifest = signed.manifest
@@ -111,6 +117,27 @@ def deliver(
     return shipped
 
 
+def _watched(sender: Sender, target: Target, progress: Progress) -> Progress:
+    def told(sent: int) -> None:
+        _go_on(sender, target)
+        progress(sent)
+
+    return told
+
+
+def _connecting(sender: Sender) -> Callable[[Target], Remote]:
+    def connect(target: Target) -> Remote:
+        _go_on(sender, target)
+        return sender.connect(target)
+
+    return connect
+
+
+def _go_on(sender: Sender, target: Target) -> None:
+    if sender.stop.is_set():
+        raise ShipError(f"ship: stopped before all of it was at {target.name}; nothing was changed there", STOPPED)
+
+
 def roll_back(
     sender: Sender,
     target: Target,
@@ -128,7 +155,7 @@ def roll_back(
         ConfigError: the version is not on this machine. ShipError, BundleError: as `deliver`.
     """
     if reference is None:
-        agent, reference = _former(sender, target, agent)
+        agent, reference = former_version(sender.connect, target, agent)
     agent, version = layout.resolve(sender.models, reference, agent)
     manifest = registry.sign_anew(
         sender.models, agent, version, key=sender.key, state_dir=sender.state_dir, now=sender.now
@@ -158,6 +185,17 @@ def forget_offline(sender: Sender, names: Iterable[str], agent: str, version: st
         _skip(sender.state_dir, sender.now(), name, agent, version, "roll-out stopped")
 
 
+def note_unfinished(sender: Sender, names: Iterable[str], agent: str, version: str, what: str = history.SHIP) -> None:
+    """Who was under way when somebody stopped a roll-out and did not end in time: nobody knows whether it serves there."""
+    told = history.challengers(sender.state_dir) if what == history.CHALLENGE else history.latest(sender.state_dir)
+    for name in names:
+        last = told.get((name, agent))
+        if last is None or last.version != version:
+            _note(
+                sender.state_dir, what, sender.now(), name, agent, version, ("unknown", STOPPED, "stopped on the way")
+            )
+
+
 def forget_target(state_dir: Path, name: str, now: float) -> None:
     """Take a target off the list; what it lacked and what was said there are nobody's business any more.
 
@@ -172,56 +210,13 @@ def forget_target(state_dir: Path, name: str, now: float) -> None:
 
 
 def _skip(state_dir: Path, now: float, name: str, agent: str, version: str, why: str) -> None:
-    skipped = Transfer(now, history.SHIP, name, agent, version, 0, 0, 0.0, "skipped", "fleet", why)
-    history.record(state_dir, skipped)
+    _note(state_dir, history.SHIP, now, name, agent, version, ("skipped", "fleet", why))
 
 
-def check(sender: Sender, target: Target) -> dict[str, Any]:
-    """Can the target be reached and written, and what serves there?
-
-    Raises:
-        ShipError: it cannot.
-    """
-    remote = sender.connect(target)
-    try:
-        free = remote.free_bytes()
-        remote.make_folder(layout.INCOMING)
-        agents = [name for name, _ in remote.names(".") if layout.is_agent(name)]
-        receipts = {agent: read_agent_receipt(remote, agent) for agent in agents}
-    finally:
-        remote.close()
-    return {
-        "target": target.name,
-        "free_bytes": free,
-        "agents": {
-            a: {"version": r.version, "state": r.state, "at": r.at, "previous": r.previous}
-            for a, r in receipts.items()
-            if r
-        },
-    }
-
-
-def _former(sender: Sender, target: Target, agent: str | None) -> tuple[str, str]:
-    remote = sender.connect(target)
-    try:
-        agents = [agent] if agent else [name for name, _ in remote.names(".") if layout.is_agent(name)]
-        found = [receipt for name in agents if (receipt := read_agent_receipt(remote, name))]
-    finally:
-        remote.close()
-    if len(found) != 1:
-        raise ConfigError(
-            f"rollback: {target.name} has {'several agents' if found else 'no receipt'}; name the version"
-        )
-    receipt = found[0]
-    if receipt.state not in (LOADED, GOOD):
-        raise ConfigError(
-            f"rollback: the last word of {target.name} is about {receipt.version} ({receipt.state}), which does not serve "
-            "there; name the version to go back to"
-        )
-    former = receipt.previous
-    if former is None:
-        raise ShipError(f"rollback: {target.name} has no former version of {receipt.agent}; name one", "no_previous")
-    return receipt.agent, former
+def _note(
+    state_dir: Path, what: str, now: float, name: str, agent: str, version: str, came_of_it: tuple[str, str, str]
+) -> None:
+    history.record(state_dir, Transfer(now, what, name, agent, version, 0, 0, 0.0, *came_of_it))
 
 
 def failure(error: PipitError) -> tuple[str, str]:

@@ -20,7 +20,9 @@ from trainer.job import Teller
 from trainer.jobs import JobStore
 from trainer.keys import ensure_key
 from trainer.orders import CatchUpOrder, RollbackOrder, ShipOrder
+from trainer.serving import serves_already
 from trainer.ship import Shipped, Wait
+from trainer.stoppable import all_of
 from trainer.targets import Target
 
 logger = logging.getLogger("trainer.job")
@@ -45,7 +47,7 @@ def ship(order: ShipOrder, settings: Settings, tell: Teller, by: str) -> Mapping
         tell.plan((order.target,))
         tell.step(order.target, 0.0, "shipping")
         target = known.find_target(settings.state_dir, order.target)
-        sent = _send(sender, order, target, wait)
+        (sent,) = all_of([partial(_send, sender, order, target, wait)], sender.stop)
         tell.step(order.target, 1.0, sent.state)
         return {"version": order.version, "results": [{"target": target.name, "state": sent.state}]}
     return _in_waves(order, settings, sender, wait, tell)
@@ -69,7 +71,7 @@ def catch_up(order: CatchUpOrder, settings: Settings, tell: Teller, by: str) -> 
         wait = Wait(order.wait, order.timeout_s, heard=partial(board.hear, target.name))
         return deliver.deliver(sender, target, agent, version, wait=wait, force=order.force)
 
-    done = fleet.catch_up(lacking, send, board.say)
+    done = fleet.catch_up(lacking, send, board.say, sender.stop)
     if done.failed:
         raise ShipError(f"catch up: {_failures(done)}; the others are done", "fleet")
     return _ended("catch up", done)
@@ -81,7 +83,9 @@ def roll_back(order: RollbackOrder, settings: Settings, tell: Teller) -> Mapping
     tell.step(order.target, 0.0, "rolling back")
     target = known.find_target(settings.state_dir, order.target)
     wait = Wait(timeout_s=order.timeout_s)
-    sent = deliver.roll_back(sender_of(settings), target, order.version, order.agent, wait=wait)
+    sender = sender_of(settings)
+    back = partial(deliver.roll_back, sender, target, order.version, order.agent, wait=wait)
+    (sent,) = all_of([back], sender.stop)
     tell.step(order.target, 1.0, sent.state)
     return {"version": sent.version, "results": [{"target": target.name, "state": sent.state}]}
 
@@ -93,14 +97,21 @@ def _in_waves(order: ShipOrder, settings: Settings, sender: Sender, wait: Wait, 
     what = history.CHALLENGE if order.challenger else history.SHIP
 
     def send(target: Target) -> Shipped:
+        if not order.challenger and (
+            there := serves_already(sender.connect, sender.state_dir, target, order.agent, order.version, wait.until)
+        ):
+            logger.info("%s: it serves there already", target.name)
+            return there
         return _send(sender, order, target, replace(wait, heard=partial(board.hear, target.name)))
 
     try:
         done = fleet.roll_out(
-            members, send, send, canaries=order.canaries, batch=order.batch, watch=board.say, hold=gate.wait
-        )
+            members, send, send, canaries=order.canaries, batch=order.batch, watch=board.say, hold=gate.wait,
+            stop=sender.stop,
+        )  # fmt: skip
     except SystemExit:  # somebody stopped it
         deliver.forget_offline(sender, board.offline, order.agent, order.version, what)
+        deliver.note_unfinished(sender, board.unfinished, order.agent, order.version, what)
         raise
     logger.info("roll-out done version=%s results=%s", order.version, {r.target: r.state for r in done.results})
     if done.failed:
@@ -162,6 +173,7 @@ class Board:
         self._tell, self._names = tell, names
         self._done: set[str] = set()
         self.offline: list[str] = []
+        self.unfinished: list[str] = []
         self._lock = threading.Lock()
         tell.plan(names)
 
@@ -171,6 +183,7 @@ class Board:
             if state != "shipping":
                 self._done.add(name)
                 self.offline += [name] if state == fleet.OFFLINE else []
+                self.unfinished += [name] if state == fleet.UNKNOWN else []
                 logger.info("%s: %s", name, state)
             self._note(name, state)
 

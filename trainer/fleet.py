@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from shared.errors import PipitError, ShipError
-from trainer.ship import Shipped
+from trainer.ship import STOPPED, Shipped
+from trainer.stoppable import all_of
 from trainer.targets import Target
 
-OFFLINE, FAILED, SKIPPED = "offline", "failed", "skipped"
-_PARALLEL = 16
+OFFLINE, FAILED, SKIPPED, UNKNOWN = "offline", "failed", "skipped", "unknown"
 
 ShipOne = Callable[[Target], Shipped]  # raises ShipError when the target says no or nothing
 Watch = Callable[[str, str], None]  # is told a target's name and what it does now
@@ -19,7 +20,7 @@ Watch = Callable[[str, str], None]  # is told a target's name and what it does n
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one target: sent, loaded or good; offline, failed or skipped."""
+    """What became of one target: sent, loaded or good; offline, failed or skipped; unknown where it was left half-way."""
 
     target: str
     state: str
@@ -29,7 +30,7 @@ class Result:
     @property
     def ok(self) -> bool:
         """Has it the version?"""
-        return self.state not in (OFFLINE, FAILED, SKIPPED)
+        return self.state not in (OFFLINE, FAILED, SKIPPED, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +58,27 @@ def roll_out(
     batch: int = 5,
     watch: Watch = lambda _target, _state: None,
     hold: Callable[[], None] = lambda: None,
+    stop: threading.Event | None = None,
 ) -> RollOut:
     """Ship to the first `canaries` that can be reached, one by one; then to the rest, `batch` at a time.
 
     The first batch with a failure is the last: the others are skipped. `hold` is called before each wave, and returns
-    when it may begin.
+    when it may begin. `stop` is set when somebody ends the roll-out (Ctrl-C): the interrupt goes on from here when those
+    under way have told `watch` what became of them.
     """
     results: list[Result] = []
-    rest = list(members)
-    while rest and sum(result.ok for result in results) < canaries and not _any_failed(results):
+    rest, ended = list(members), stop or threading.Event()
+
+    def wave(count: int, ship_one: ShipOne) -> None:
         hold()
-        results.append(_one(rest.pop(0), ship_canary, watch))
-    pool = ThreadPoolExecutor(max_workers=max(1, min(batch, _PARALLEL)))
-    try:
-        while rest and not _any_failed(results):
-            hold()
-            wave, rest = rest[:batch], rest[batch:]
-            results += pool.map(lambda target: _one(target, ship_rest, watch), wave)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # whoever stops the roll-out does not wait for its receipts
+        now = [rest.pop(0) for _ in range(min(count, len(rest)))]
+        works = [partial(_one, target, ship_one, watch) for target in now]
+        results.extend(all_of(works, ended, lambda number: watch(now[number].name, UNKNOWN)))
+
+    while rest and sum(result.ok for result in results) < canaries and not _any_failed(results):
+        wave(1, ship_canary)
+    while rest and not _any_failed(results):
+        wave(batch, ship_rest)
     for target in rest:
         watch(target.name, SKIPPED)
     return RollOut((*results, *(Result(target.name, SKIPPED) for target in rest)))
@@ -85,11 +88,17 @@ def catch_up(
     behind: Sequence[tuple[Target, str, str]],
     ship_one: Callable[[Target, str, str], Shipped],
     watch: Watch = lambda _target, _state: None,
+    stop: threading.Event | None = None,
 ) -> RollOut:
     """Ship again what (target, agent, version) lacks, one by one; nobody's failure stops the others."""
-    results = []
-    for target, agent, version in behind:
-        results.append(_one(target, lambda each, a=agent, v=version: ship_one(each, a, v), watch))  # type: ignore[misc]
+    results: list[Result] = []
+    ended = stop or threading.Event()
+
+    def one(target: Target, agent: str, version: str) -> Result:
+        return _one(target, lambda each: ship_one(each, agent, version), watch)
+
+    for lack in behind:
+        results += all_of([partial(one, *lack)], ended)
     return RollOut(tuple(results))
 
 
@@ -99,11 +108,17 @@ def _one(target: Target, ship_one: ShipOne, watch: Watch) -> Result:
         shipped = ship_one(target)
         result = Result(target.name, shipped.state)
     except ShipError as error:
-        result = Result(target.name, OFFLINE if error.code == "offline" else FAILED, error.code, str(error))
+        result = Result(target.name, _state_of(error), error.code, str(error))
     except PipitError as error:
         result = Result(target.name, FAILED, "failed", str(error))
     watch(target.name, result.state)
     return result
+
+
+def _state_of(error: ShipError) -> str:
+    if error.code == STOPPED:
+        return UNKNOWN if error.unknown else SKIPPED
+    return OFFLINE if error.code == "offline" else FAILED
 
 
 def _any_failed(results: Iterable[Result]) -> bool:

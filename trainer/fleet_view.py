@@ -49,8 +49,12 @@ class FleetView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the lines as they stand; what is said afterwards is lines of text again."""
         if self._screen is not None:
-            self._screen.__exit__(kind, error, trace)
+            self._screen.__exit__(None, None, None)
             self._screen = None
 
     def say(self, name: str, state: str, note: str = "") -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import random
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared import bundle, layout
 from shared.errors import BundleError, ShipError
@@ -27,6 +28,7 @@ __all__ = [
     "LOADED",
     "REFUSED",
     "RETURNED",
+    "STOPPED",
     "Shipped",
     "SignedBundle",
     "Wait",
@@ -38,20 +40,24 @@ __all__ = [
 
 LOADED, GOOD, REFUSED, RETURNED = "loaded", "good", "refused", "returned"
 BESIDE = layout.CHALLENGER  # a receipt: it is judged beside the active version
+STOPPED = "stopped"  # code of a delivery that somebody ended
 ATTEMPTS = 3
 _SLOWEST_POLL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long to wait for the Pi's word, and for which: `loaded` (it serves) or `good` (probation has passed)."""
+    """How long to wait for the Pi's word, and for which: `loaded` (it serves) or `good` (probation has passed).
+
+    stop: set when nobody wants to wait any longer.
+    """
 
     until: str = LOADED
     timeout_s: float = 180.0
     poll_s: float = 0.2
     clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
     heard: Callable[[str], None] = lambda _state: None  # is told what a receipt says on the way
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ def ship_to(
     progress: Progress = no_progress,
     *,
     connect: Callable[[Target], Remote] = targets.connect,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], object] = time.sleep,
     link: str = layout.ACTIVE,
 ) -> Shipped:
     """Connect and ship, again from the start when the connection breaks (a bundle is small).
@@ -156,6 +162,8 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
                 wait.heard(receipt.state)
             if receipt and receipt.state in (GOOD, REFUSED, RETURNED, BESIDE if link == BESIDE else wait.until):
                 return receipt
+        if wait.stop.is_set():
+            return _last_word(signed, receipt)
         if receipt is None:
             _stay_wished(remote, signed, link)
         if wait.clock() >= deadline:
@@ -166,8 +174,24 @@ def _await_receipt(remote: Remote, signed: SignedBundle, before: bytes | None, w
                 "timeout",
                 True,
             )
-        wait.sleep(pause_s)
+        wait.stop.wait(pause_s)
         pause_s = min(_SLOWEST_POLL_S, 1.2 * pause_s)
+
+
+def _last_word(signed: SignedBundle, receipt: Receipt | None) -> Receipt:
+    """What the Pi said before somebody stopped waiting.
+
+    Raises:
+        ShipError: nothing yet; nobody knows whether it serves.
+    """
+    if receipt is not None:
+        return receipt
+    raise ShipError(
+        f"ship: stopped before the target said anything: {signed.manifest.model_id} lies in its inbox and is wished for; "
+        "the same command asks again",
+        STOPPED,
+        True,
+    )
 
 
 def _stay_wished(remote: Remote, signed: SignedBundle, link: str) -> None:

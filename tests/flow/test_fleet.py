@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +148,43 @@ def test_a_version_that_was_stopped_is_not_caught_up(
     workshop.make(V1, "golden")
     assert code_of(fleet(cli_ship.ship, V1, "--fleet", "home")) == 1
     assert fleet(cli_ship.ship, "--fleet", "home", "--catch-up").stdout == "nobody is behind\n"
+
+
+def test_a_roll_out_that_is_interrupted_tells_who_serves_and_the_same_command_goes_on(
+    fleet: Callable[..., Result], pis: dict[str, WatchedPi], workshop: Workshop
+) -> None:
+    """Ctrl-C while one Pi has not answered yet: nothing is redone where it serves."""
+    workshop.make(V1)
+    pis["cellar"].end()
+    stopper = threading.Thread(target=_interrupt_when, args=(lambda: "barn" in _states(workshop),))
+    stopper.start()
+    stopped = fleet(cli_ship.ship, "latest", "--fleet", "home", "--batch", "2")
+    stopper.join()
+    assert serving(pis) == [V1, V1, None, None]
+    lines = [" ".join(line.split()) for line in stopped.stderr.splitlines()]
+    assert "it serves at attic (good), barn (good)" in lines
+    assert "it lies there, no word yet: cellar (unknown)" in lines, lines
+    assert "nothing was changed at den (waits)" in lines
+    assert f"go on: pipit-trainer ship --fleet=home --batch=2 {V1}" in lines, "latest may be another one by then"
+    assert _states(workshop) == {"attic": "good", "barn": "good", "cellar": "unknown"}
+    pis["cellar"].run()
+    done = fleet(cli_ship.ship, V1, "--fleet", "home", "--batch", "2", "--json")
+    assert code_of(done) == 0, done.output
+    assert [each["state"] for each in json.loads(done.stdout)["results"]] == ["good"] * 4
+    assert "attic: good (it serves there already)" in done.stderr.splitlines()
+    assert serving(pis) == [V1] * 4
+    assert sorted(t.target for t in history.transfers(workshop.state_dir)) == sorted([*NAMES, "cellar"])
+
+
+def _states(workshop: Workshop) -> dict[str, str]:
+    return {target: transfer.state for (target, _), transfer in history.latest(workshop.state_dir).items()}
+
+
+def _interrupt_when(met: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not met() and time.monotonic() < end:
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_groups_live_in_the_targets_file(

@@ -19,6 +19,7 @@ from tests.services import free_port
 from tests.shipping import RunningPi, runner
 from tests.web_client import csrf_of, with_session
 from trainer import cli_ship, deliver, doing_ship, history, targets
+from trainer import serving as serving_there
 from trainer.config import Settings
 from trainer.doing_ship import sender_of
 from trainer.job import Teller
@@ -139,7 +140,7 @@ def test_a_challenger_is_judged_beside_and_changes_nothing_that_serves(
     assert history.latest(settings.state_dir)["attic", "wifi"].version == V1, "what serves is told as before"
     assert history.challengers(settings.state_dir)["attic", "wifi"].version == V2
     assert (
-        deliver.check(sender_of(settings), targets.find_target(settings.state_dir, "attic"))["agents"]["wifi"][
+        serving_there.check(targets.connect, targets.find_target(settings.state_dir, "attic"))["agents"]["wifi"][
             "version"
         ]
         == V1
