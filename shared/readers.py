@@ -102,6 +102,10 @@ class Reader:
         self.path = path
         self._text: Any = None  # that of the newest reading
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which opens the file anew."""
+        return {**self.__dict__, "_text": None}
+
     @property
     def read_bytes(self) -> int:
         if self._text is None or self._text.closed:

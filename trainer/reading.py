@@ -5,24 +5,19 @@ A `Team` (`trainer/cluster_team.py`) takes shares on other machines besides; wha
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
-import signal
-import subprocess
-import sys
-import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Protocol
 
 from shared.agent import AgentSpec
-from shared.errors import PipitError, TrainingError
 from shared.values import Row
 from trainer.gather import Gathered, gather, settle
+from trainer.helper import Helper as Process
 from trainer.labels import Faults
 from trainer.learn import Learner
 from trainer.source import Source
@@ -30,7 +25,7 @@ from trainer.table import Tables
 
 LARGE_BYTES = 24 << 20  # from here on a second process pays for its start
 MOST_PROCESSES = 4  # each reads every row, so more would only read
-COMMAND = (sys.executable, "-P", "-m", "trainer.reading")  # -P: nothing from the folder somebody stands in
+WHAT = "reads the export"
 SAMPLE_ROWS = 20_000  # the first rows tell how much each host writes
 
 
@@ -100,7 +95,7 @@ def read(
         ExportError: it cannot be read. TrainingError: a process that helps was ended.
     """
     task = Task(spec, salt, tuple(exclude), faults)
-    processes, others = _processes(source), team.size() if team else 0
+    processes, others = processes_for(source), team.size() if team else 0
 
     def both(here: float) -> None:
         away = others * team.done() if team and others else 0.0
@@ -123,7 +118,15 @@ def gather_all(rows: Iterable[Row], task: Task, share: Share | None = None) -> G
     return gather(mine, task.spec, task.salt, task.exclude, task.faults)
 
 
-def _processes(source: Source) -> int:
+def read_share(source: Source, task: Task, share: Share) -> Gathered:
+    """What one process finds that reads the export anew."""
+    return gather_all(source.rows(), task, share)
+
+
+def processes_for(source: Source) -> int:
+    """How many processes are worth their start. In an export that has to be sorted: this one alone, for its memory."""
+    if source.sorted:
+        return 1
     size = sum(path.stat().st_size * (8 if path.suffix == ".gz" else 1) for path in source.paths if path.is_file())
     return min(len(os.sched_getaffinity(0)), MOST_PROCESSES) if size >= LARGE_BYTES else 1
 
@@ -137,7 +140,7 @@ def _all_at_once(
     first, *shares = (Share(number, processes + others, hosts) for number in range(processes + others))
     helpers: list[Helper] = []
     try:
-        helpers.extend(_Helper(source, task, share) for share in shares[: processes - 1])
+        helpers.extend(Process(partial(read_share, source, task, share), WHAT) for share in shares[: processes - 1])
         if team is not None:
             helpers.extend(team.begin(source, task, shares[processes - 1 :], told))
         own = gather_all(rows, task, first)
@@ -167,69 +170,3 @@ def _rows_of(rows: Iterable[Row], share: Share) -> Iterator[Row]:
             wanted = mine[host] = share.has(host)
         if wanted:
             yield row
-
-
-class _Helper:
-    """A process of its own with one share: `python -m trainer.reading`, the order on its stdin, what it found on stdout.
-
-    A fork would copy scikit-learn's memory and threads, so it is begun anew. It lives no longer than its stdin is open.
-    """
-
-    def __init__(self, source: Source, task: Task, share: Share) -> None:
-        self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        order = pickle.dumps((source.paths, source.start, source.end, task, share))
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # one that is gone is seen at its result
-            self._process.stdin.write(order)
-            self._process.stdin.flush()
-
-    def result(self) -> Gathered:
-        """What it found. Raises what it raised."""
-        assert self._process.stdout is not None
-        try:
-            found = pickle.load(self._process.stdout)  # noqa: S301  it is our own process that writes here
-        except (EOFError, pickle.UnpicklingError):
-            code = self._process.wait()
-            why = (
-                "the machine may have run out of memory: take fewer days of logs" if code < 0 else "see its last words"
-            )
-            raise TrainingError(f"train: a process that reads the export was ended (exit code {code}); {why}") from None
-        if isinstance(found, PipitError):
-            raise found
-        assert isinstance(found, Gathered)
-        return found
-
-    def end(self) -> None:
-        """End it where it still runs."""
-        self._process.terminate()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-
-def _help() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the process that asked, and that one ends this
-    try:
-        paths, start, end, task, share = pickle.load(sys.stdin.buffer)  # noqa: S301  from the process that began this one
-    except EOFError:
-        return
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    try:
-        found: Gathered | PipitError = gather_all(Source(paths, start, end).rows(), task, share)
-    except PipitError as error:
-        found = error
-    pickle.dump(found, sys.stdout.buffer, protocol=5)
-    sys.stdout.buffer.flush()
-    os._exit(0)  # the thread still waits for the end of stdin
-
-
-def _end_with_stdin() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    _help()

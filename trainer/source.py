@@ -9,6 +9,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from shared.errors import TrainingError
 from shared.frame import BadRow, Export, open_export
@@ -20,6 +21,10 @@ logger = logging.getLogger(__name__)
 TIME = operator.itemgetter(1)
 
 
+def go_on() -> None:
+    """Nobody ends it."""
+
+
 class Source:
     """The exports as one stream of rows in time order, read anew at each call."""
 
@@ -27,7 +32,7 @@ class Source:
     DISORDER_S = 30.0  # rows may be so much older than one before them; in exports with more they are sorted
 
     def __init__(
-        self, paths: Sequence[Path], start: float | None, end: float | None, check: Callable[[], None] = lambda: None
+        self, paths: Sequence[Path], start: float | None, end: float | None, check: Callable[[], None] = go_on
     ) -> None:
         if not paths:
             raise TrainingError("train: no export was named; give the file that `pipit-trainer export` wrote")
@@ -37,6 +42,10 @@ class Source:
         self._exports: list[Export] = []  # opened once: they remember where in the file which time is
         self.counts: dict[Path, tuple[int, int]] = {}
         self.sorted = False  # whether rows had to be put in order, which `rows(counting=True)` finds out
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: without whom to ask whether to go on."""
+        return {**self.__dict__, "_check": go_on}
 
     def rows(self, counting: bool = False, told: Callable[[float], None] = lambda share: None) -> Iterator[Row]:
         """All rows; rows that cannot be read are counted and passed over. told: gets the share read, 0 to 1."""

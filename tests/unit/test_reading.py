@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import gzip
-import math
 import os
 import pickle
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import pytest
 
 from shared.agent import builtin_agents
 from shared.errors import ExportError, TrainingError
-from trainer import reading
+from trainer import helper, reading
 from trainer.learn import Learner
 from trainer.source import Source
 from trainer.table import Tables, tabulate
@@ -58,7 +58,7 @@ def test_one_reading_gives_the_windows_that_two_would_have_given(log: Path, alon
 def test_two_processes_read_what_one_does(
     log: Path, alone: tuple[Learner, Tables], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_processes", lambda source: 2)
+    monkeypatch.setattr(reading, "processes_for", lambda source: 2)
     learner, tables = reading.read(Source([log], None, None), WIFI, "salt")
     assert_same(tables, alone[1])
     assert learner.known() == alone[0].known()
@@ -80,14 +80,14 @@ def test_rows_out_of_order_are_put_in_order(log: Path, alone: tuple[Learner, Tab
 
 
 def test_a_helper_that_is_ended_ends_the_training(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_processes", lambda source: 2)
-    monkeypatch.setattr(reading, "COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"))
+    monkeypatch.setattr(reading, "processes_for", lambda source: 2)
+    monkeypatch.setattr(helper, "COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"))
     with pytest.raises(TrainingError, match=r"was ended \(exit code -9\)"):
         reading.read(Source([log], None, None), WIFI, "salt")
 
 
 def test_what_a_helper_cannot_read_is_said_as_ever(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_processes", lambda source: 2)
+    monkeypatch.setattr(reading, "processes_for", lambda source: 2)
     broken = tmp_path / "cut.csv.gz"
     broken.write_bytes(gzip.compress(log.read_bytes())[:60_000])
     with pytest.raises(ExportError, match="cut off or damaged"):
@@ -99,9 +99,31 @@ def test_a_helper_ends_with_the_process_that_asked(tmp_path: Path) -> None:
     endless = tmp_path / "endless.csv"
     os.mkfifo(endless)
     task = reading.Task(WIFI, "salt", (), None)
-    order = pickle.dumps(([endless], -math.inf, math.inf, task, reading.Share(1, 2, {})))
-    with subprocess.Popen(reading.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as helper:
-        assert helper.stdin is not None
-        helper.stdin.write(order)
-        helper.stdin.close()
-        assert helper.wait(timeout=60) == 1
+    work = partial(reading.read_share, Source([endless], None, None), task, reading.Share(1, 2, {}))
+    with subprocess.Popen(helper.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(pickle.dumps(work))
+        process.stdin.close()
+        assert process.wait(timeout=60) == 1
+
+
+def test_work_begun_while_all_are_busy_is_done_here(tmp_path: Path) -> None:
+    waits = tmp_path / "waits"
+    os.mkfifo(waits)
+    with helper.Helpers(2, "helps") as helpers:
+        away = helpers.begin(partial(Path.read_text, waits))
+        assert helpers.begin(os.getpid)() == os.getpid()
+        waits.write_text("the first is done")
+        assert away() == "the first is done"
+        assert helpers.begin(os.getpid)() != os.getpid()
+
+
+def test_who_waits_for_a_helper_may_be_told_to_stop(tmp_path: Path) -> None:
+    endless = tmp_path / "endless"
+    os.mkfifo(endless)
+
+    def stop() -> None:
+        raise TrainingError("enough")
+
+    with pytest.raises(TrainingError, match="enough"), helper.Helpers(2, "helps", stop) as helpers:
+        helpers.begin(partial(Path.read_text, endless))()
