@@ -15,12 +15,13 @@ from inference import state_read as read
 from inference.cli_state import AS_JSON, reading
 from inference.incident_export import csv_text, detail_values, incident_values
 from inference.report import detail_text, incidents_text, read_incidents
+from shared.command import Group, asks_for_help
 from shared.errors import RequestError
 
 MOST = 100_000
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="The newest so many.")
 @click.option("--open", "open_only", is_flag=True, help="Only those that are not over.")
@@ -31,7 +32,7 @@ def incidents(
     context: click.Context, as_json: bool, limit: int, open_only: bool, as_labels: bool, output: Path | None
 ) -> None:
     """What was found, the newest first; with a command: look closer, mark, mute, export."""
-    if callable(context.obj):  # the settings are read only where they are needed
+    if callable(context.obj) and not asks_for_help(context):  # the settings are read only where they are needed
         context.obj = context.obj()
     if context.invoked_subcommand is not None:
         return

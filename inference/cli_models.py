@@ -16,6 +16,7 @@ from inference.reconcile import ACTIVATE, ROLLBACK
 from inference.reconciling import CHALLENGER, reconcile_settings
 from shared import bundle, layout
 from shared.clean import clean
+from shared.command import Group, asks_for_help
 from shared.errors import BundleError, ConfigError, RequestError
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -30,11 +31,11 @@ TIMEOUT = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 @click.pass_context
 def models(context: click.Context) -> None:
     """The models on this machine."""
-    if callable(context.obj):  # the settings are read only by commands that need them
+    if callable(context.obj) and not asks_for_help(context):  # the settings are read only by commands that need them
         context.obj = context.obj()
 
 

@@ -18,6 +18,9 @@ from shared.errors import ConfigError, PipitError, RequestError, ShipError, Sour
 
 logger = logging.getLogger(__name__)
 
+HELP_ASKED = f"{__name__}.help"
+SENTENCE = 300  # characters that the first sentence of a command may have
+
 DONE = 0
 REFUSED = 1
 USAGE = 2
@@ -39,7 +42,27 @@ CURES = {
 }
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group that lists its commands with their whole first sentence, and knows who only wants to read."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it; the words are gone from the context when the group itself runs."""
+        ctx.meta[HELP_ASKED] = bool({"-h", "--help"} & set(args))
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Names and sentences, wrapped where click would cut them off."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(SENTENCE)) for name, one in found if one is not None])
+
+
+def asks_for_help(context: click.Context) -> bool:
+    """Does somebody want to read about a command of this group? Then its settings need not be right, nor be there."""
+    return bool(context.meta.get(HELP_ASKED))
+
+
+class LazyGroup(Group):
     """A group whose commands are imported when they are used: `lazy` maps a name to "module:attribute"."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, str] | None = None, **kwargs: Any) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 
 from shared import __version__
-from shared.command import LazyGroup, run_main
+from shared.command import LazyGroup, asks_for_help, run_main
 from shared.config import environ
+from shared.errors import ConfigError
 from shared.logs import setup_logging
-from trainer.config import load_settings
+from trainer.config import Settings, load_settings
 
 NAME = "pipit-trainer"
 logger = logging.getLogger(__name__)
@@ -55,7 +56,12 @@ def cli(context: click.Context, file: Path | None, verbose: bool) -> None:
     Settings come from --config, then TRAINING_… variables. Exit codes: 0 done, 1 refused, 2 usage, 3 unknown (offline
     or timed out).
     """
-    settings = load_settings(file, environ(), {"debug": verbose or None})
+    try:
+        settings = load_settings(file, environ(), {"debug": verbose or None})
+    except ConfigError:
+        if not asks_for_help(context):
+            raise
+        settings = Settings()  # whoever asks for help may have a setting to mend
     setup_logging(settings.log_level, settings.log_file)
     for warning in settings.warnings:
         logger.warning("%s", warning)

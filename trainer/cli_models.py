@@ -11,6 +11,7 @@ import click
 
 from shared import layout
 from shared.clean import clean
+from shared.command import Group
 from shared.errors import ConfigError
 from trainer import archive, catalogue, history, registry
 from trainer.cli_registry import state_of
@@ -20,7 +21,7 @@ from trainer.versions import bundled_model, shown_difference
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
     """The models on this machine."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from shared.clean import clean
+from shared.command import Group
 from shared.errors import ConfigError
 from trainer import history, marks
 from trainer import targets as known
@@ -33,7 +34,7 @@ def state_of(settings: Any) -> Path:
     return state
 
 
-@click.group()
+@click.group(cls=Group)
 def targets() -> None:
     """The Pis that this trainer ships to."""
 
@@ -154,7 +155,7 @@ def targets_marks(settings: Any, group: str, agent: str | None, output: Path | N
         raise ConfigError(f"targets marks: {output} cannot be written: {error.strerror}") from error
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """The key that signs bundles."""
 

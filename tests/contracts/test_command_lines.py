@@ -90,7 +90,16 @@ def test_help_says_what_a_command_and_each_of_its_options_does(name: str) -> Non
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 @pytest.mark.parametrize("name", ALL, ids=ALL.keys())
 def test_help_needs_nothing_but_itself(name: str, flag: str) -> None:
+    """Who looks for help may have a wrong setting to mend."""
     top, *rest = name.split()
-    done = CliRunner().invoke(GROUPS[top], [*rest, flag], prog_name=top)
+    wrong = {"TRAINING_MAX_UPLOAD": "much", "INFERENCE_INTERVAL_S": "soon"}
+    done = CliRunner().invoke(GROUPS[top], [*rest, flag], prog_name=top, env=wrong)
     assert done.exit_code == 0, done.output
     assert f"Usage: {name}" in done.output
+
+
+@pytest.mark.parametrize("name", [name for name, (command, _) in ALL.items() if isinstance(command, click.Group)])
+def test_a_list_of_commands_says_whole_sentences(name: str) -> None:
+    top, *rest = name.split()
+    done = CliRunner().invoke(GROUPS[top], [*rest, "--help"], prog_name=top)
+    assert not [line for line in done.output.split("Commands:")[1].splitlines() if line.endswith("...")]
