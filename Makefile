@@ -20,7 +20,7 @@ TESTS ?= tests
 AGENT ?= wifi
 OUT ?= exports/logs-$(shell date -u +%Y%m%d-%H%M%S).csv.gz
 
-.PHONY: help setup lint format test arm-test bench demo train ship rollback export trainer inference compose-check deploy-pi undeploy-pi lock clean
+.PHONY: help setup cluster lint format test arm-test bench demo train ship rollback export trainer inference compose-check deploy-pi undeploy-pi lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,17 @@ $(V)/.ok: requirements-test.lock pyproject.toml
 	@$(BIN)/python -c 'import shared'
 	@touch $@
 
+# Dask is for those who train on several machines: they say so, and the tests say so for themselves.
+cluster: $(V)/.cluster ## Dask too, on the laptop and on each worker (docs/cluster.md)
+
+$(V)/.cluster: $(V)/.ok requirements-cluster.lock
+	@if test -x $(BIN)/uv; then \
+	  $(BIN)/uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements-cluster.lock; \
+	else \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-cluster.lock; \
+	fi
+	@touch $@
+
 lint: $(V)/.ok ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,6 +64,7 @@ format: $(V)/.ok ## let ruff put the code in shape
 	$(BIN)/ruff format .
 
 test: $(V)/.ok ## all tests against real parts (FAULTS=quick|full, REAL_PARTS=all, TESTS=tests/unit)
+	@$(MAKE) -s cluster || echo "Dask could not be installed: its tests are skipped, or fail where REAL_PARTS asks for it"
 	$(BIN)/python -m pytest -q -n auto --dist loadfile $(TESTS)
 
 ARM_ROOT ?= /var/tmp/pipit-arm64-$(shell id -u)
@@ -105,12 +117,13 @@ undeploy-pi: ## HOST=user@pi [PURGE=1]: remove the programs from a Pi; state and
 	@test -n "$(HOST)" || { echo "Say which Pi: make undeploy-pi HOST=pi@raspberrypi.local"; exit 2; }
 	deploy/uninstall-pi.sh "$(HOST)"
 
-# The first lock decides the versions; the two of the services are cuts of it, so that the tests test what is installed.
+# The first lock decides the versions; the others are cuts of it (the cluster's with Dask besides), so that the tests test what is installed.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 lock: $(V)/.ok ## resolve the newest versions into requirements-*.lock
 	$(LOCK) --upgrade --extra trainer --extra inference --extra notify --extra test pyproject.toml -o requirements-test.lock
 	$(LOCK) --extra trainer -c requirements-test.lock pyproject.toml -o requirements-trainer.lock
 	$(LOCK) --extra inference --extra notify -c requirements-test.lock pyproject.toml -o requirements-inference.lock
+	$(LOCK) --upgrade --extra trainer --extra cluster -c requirements-test.lock pyproject.toml -o requirements-cluster.lock
 	@! grep -E '://' requirements-*.lock || { echo "a lock holds an address"; exit 1; }
 
 clean: ## remove the virtual environment, caches and the demo's folder

@@ -75,7 +75,7 @@ def test_no_file_speaks_of_anything_but_the_project() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["trainer", "inference", "test"])
+@pytest.mark.parametrize("name", ["trainer", "inference", "cluster", "test"])
 def test_a_lock_holds_hashes_and_no_address(name: str) -> None:
     text = (ROOT / f"requirements-{name}.lock").read_text()
     assert "://" not in text
@@ -93,6 +93,7 @@ def test_the_locks_of_the_services_are_cuts_of_the_tested_one() -> None:
     pins = {name: pins_of(name) for name in ("trainer", "inference", "test")}
     assert pins["trainer"] <= pins["test"]
     assert pins["inference"] <= pins["test"]
+    assert pins["trainer"] <= pins_of("cluster"), "a worker finds what the laptop finds only with the same libraries"
 
 
 def pins_of(name: str) -> set[str]:

@@ -38,8 +38,10 @@ DRIVERS = {
     "prometheus_client": ("inference/metrics.py", "trainer/metrics.py", "shared/web"),
     "cryptography": ("shared/signing.py",),
     "apprise": ("inference/notify.py",),
+    "distributed": ("trainer/cluster.py",),
+    "dask": ("trainer/cluster.py",),
 }
-TRAINER_ONLY = {"sklearn", "joblib", "pandas", "scipy", "paramiko"}
+TRAINER_ONLY = {"sklearn", "joblib", "pandas", "scipy", "paramiko", "dask", "distributed"}
 UNPICKLERS = {"pickle", "joblib", "cloudpickle", "dill", "shelve", "marshal"}
 TEST_ONLY = {
     "pytest",

@@ -182,7 +182,7 @@ def settings_of(settings: Settings) -> dict[str, object]:
     """What a child needs to know of this machine, as JSON."""
     names = (
         "models_dir", "exports_dir", "state_dir", "signing_key", "agents_dir", "model_config_file", "log_level",
-        "database_url", "max_upload",
+        "database_url", "max_upload", "cluster", "cluster_ca", "cluster_cert", "cluster_key",
     )  # fmt: skip
     found = {name: getattr(settings, name) for name in names}
     return {name: str(value) if isinstance(value, Path) else value for name, value in found.items()}

@@ -47,6 +47,17 @@ class Settings:
     model_config_file: Path | None = setting(
         None, "Model configuration that `train` uses when it is given no --config; empty: built-in defaults."
     )
+    cluster: str | None = setting(
+        None,
+        "Dask scheduler whose workers help to read exports; empty: this machine reads alone (docs/cluster.md).",
+        pattern=r"(tcp|tls)://\S+:\d{1,5}",
+        form="tcp://HOST:PORT or tls://HOST:PORT",
+    )
+    cluster_ca: Path | None = setting(
+        None, "For tls://: certificate of the authority that all of the cluster trust (PEM)."
+    )
+    cluster_cert: Path | None = setting(None, "For tls://: this machine's own certificate (PEM).")
+    cluster_key: Path | None = setting(None, "For tls://: the private key of that certificate (PEM).")
     max_training_time: int = setting(3600, "Longest time that one training run may take.", "s", low=1)
     max_memory_usage: int = setting(4096, "Most memory that one training run may take.", "MB", low=128)
     max_upload: int = setting(1024, "Largest export that the page and the API take in, or fetch.", "MB", low=1)

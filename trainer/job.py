@@ -28,7 +28,8 @@ logger = logging.getLogger("trainer.job")
 LEAST_S = 0.2  # between two lines of progress of one step
 GRACE_S = 3.0
 NICE = 5  # pages and API answer first
-PATHS = ("models_dir", "exports_dir", "state_dir", "signing_key", "agents_dir", "model_config_file")
+PATHS = ("models_dir", "exports_dir", "state_dir", "signing_key", "agents_dir", "model_config_file",
+         "cluster_ca", "cluster_cert", "cluster_key")  # fmt: skip
 
 
 class Teller:

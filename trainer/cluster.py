@@ -1,0 +1,114 @@
+"""Dask: the cluster's scheduler and workers as `trainer/cluster_team.py` wants them. The only file that knows Dask."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Future
+from distributed.security import Security
+
+from shared.errors import TrainingError
+
+logger = logging.getLogger(__name__)
+CONNECT_S = 10
+CLOSE_S = 3
+FETCH_S = 60  # a worker that ends after it has finished takes its result with it
+NOISY = ("distributed.client", "distributed.batched", "distributed.core", "distributed.comm")  # we say what they say
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """PEM files: the authority that signed everybody's certificates, and this machine's own certificate and key."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+class Dask:
+    """A connection to a scheduler."""
+
+    def __init__(self, address: str, certificates: Certificates | None) -> None:
+        """Raises TrainingError: no scheduler answers there."""
+        self.address = address
+        for name in NOISY:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        with _scheduler(address, "does not answer"):
+            self._client = Client(
+                address, timeout=CONNECT_S, set_as_default=False, name="pipit-trainer", security=_security(certificates)
+            )
+
+    def workers(self) -> Mapping[str, str]:
+        """Address → machine."""
+        with _scheduler(self.address, "went away"):
+            found = self._client.scheduler_info()["workers"]
+            return {address: str(worker["host"]) for address, worker in found.items()}
+
+    def ask(self, function: Callable[..., Any], *values: Any, workers: Iterable[str]) -> Mapping[str, Any]:
+        """What each worker answers, or what it raised."""
+        with _scheduler(self.address, "went away"):
+            found: dict[str, Any] = self._client.run(function, *values, workers=list(workers), on_error="return")
+            return found
+
+    def submit(self, function: Callable[..., Any], *values: Any, worker: str) -> _Running:
+        """Have this worker do it, and no other: only it may have what is needed."""
+        with _scheduler(self.address, "went away"):
+            return _Running(self._client.submit(function, *values, workers=[worker], pure=False), self.address, worker)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close(timeout=CLOSE_S)
+
+
+class _Running:
+    def __init__(self, future: Future, address: str, worker: str) -> None:
+        self._future, self._address, self._worker = future, address, worker
+
+    def done(self) -> bool:
+        """Whether there is a result, or will never be one."""
+        return bool(self._future.done())
+
+    def result(self) -> Any:
+        """What came of it; None: it did not arrive. Raises TrainingError: it failed."""
+        try:
+            return self._future.result(timeout=FETCH_S)
+        except TimeoutError:
+            return None
+        except Exception as error:
+            raise TrainingError(
+                f"train: a worker of the cluster failed; {self._worker}: {type(error).__name__}: {error}; its log says more"
+            ) from error
+
+    def cancel(self) -> None:
+        """Nobody waits for it."""
+        with _scheduler(self._address, "went away"):
+            self._future.cancel()
+
+
+def _security(certificates: Certificates | None) -> Security | None:
+    if certificates is None:
+        return None
+    return Security(
+        require_encryption=True,
+        tls_ca_file=str(certificates.authority),
+        tls_client_cert=str(certificates.certificate),
+        tls_client_key=str(certificates.key),
+    )
+
+
+@contextmanager
+def _scheduler(address: str, verb: str) -> Iterator[None]:
+    """Everything that a lost connection may raise, in our words."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        words = str(error) or type(error).__name__
+        raise TrainingError(
+            f"train: the Dask scheduler at {address} {verb} ({words}); look whether `dask scheduler` runs there, "
+            "or train without --cluster"
+        ) from error
