@@ -99,8 +99,8 @@ def _tell_stopped(version: str, view: FleetView, manner: Manner) -> None:
     click.echo(f"go on: {manner.again}", err=True)
 
 
-def catch_up(sender: Sender, members: Sequence[Target], manner: Manner) -> None:
-    """Ship again to those that were offline last time, what they lacked then.
+def catch_up(sender: Sender, members: Sequence[Target], manner: Manner, only: tuple[str, str] | None = None) -> None:
+    """Ship again to those that were offline last time, what they lacked then; only one agent's version where given.
 
     Raises:
         ShipError: as `ship_fleet`.
@@ -109,7 +109,7 @@ def catch_up(sender: Sender, members: Sequence[Target], manner: Manner) -> None:
     def send(target: Target, agent: str, version: str) -> Shipped:
         return deliver(sender, target, agent, version, wait=manner.wait, force=manner.force)
 
-    lacking = behind(sender, list(members))
+    lacking = [lack for lack in behind(sender, list(members)) if only in (None, lack[1:])]
     done = fleet.catch_up(lacking, send, stop=sender.stop)
     if manner.as_json:
         click.echo(json.dumps([asdict(result) for result in done.results]))

@@ -78,7 +78,11 @@ def _way(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--batch", type=click.IntRange(1), default=5, show_default=True, help="Targets at a time after that.")
 @click.option("--undo", is_flag=True, help="After a failure roll those back that have it already.")
-@click.option("--catch-up", is_flag=True, help="Ship again to targets that were offline last time.")
+@click.option(
+    "--catch-up",
+    is_flag=True,
+    help="Ship again to targets that were offline last time; with VERSION only to those that lack that one.",
+)
 @click.option("--challenger", is_flag=True, help="Have it judged beside what serves there; it alerts nobody.")
 @click.option("--force", is_flag=True, help="Ship although the quality gate was missed; recorded.")
 @_way
@@ -117,7 +121,8 @@ def ship(
         members = (
             [known.find_target(sender.state_dir, target)] if target else known.fleet(sender.state_dir, group or "")
         )
-        fleet.catch_up(sender, members, replace(manner, wait=_waiting(wait or LOADED, timeout)))
+        only = version and layout.resolve(sender.models, version, agent)
+        fleet.catch_up(sender, members, replace(manner, wait=_waiting(wait or LOADED, timeout)), only or None)
         return
     if version is None:
         raise click.UsageError("say which version; `latest` is the newest")

@@ -69,7 +69,8 @@ def catch_up(order: CatchUpOrder, settings: Settings, tell: Teller, by: str) -> 
 
     def send(target: Target, agent: str, version: str) -> Shipped:
         wait = Wait(order.wait, order.timeout_s, heard=partial(board.hear, target.name))
-        return deliver.deliver(sender, target, agent, version, wait=wait, force=order.force)
+        force = layout.model_id(agent, version) in order.forced
+        return deliver.deliver(sender, target, agent, version, wait=wait, force=force)
 
     done = fleet.catch_up(lacking, send, board.say, sender.stop)
     if done.failed:
@@ -127,8 +128,14 @@ def _send(sender: Sender, order: ShipOrder, target: Target, wait: Wait) -> Shipp
 
 
 def _note_force(order: ShipOrder | CatchUpOrder, by: str) -> None:
-    if order.force:
-        logger.warning("shipping past the gate if it was missed by=%s reason=%s", by, order.reason or "none given")
+    forced = order.forced if isinstance(order, CatchUpOrder) else (order.version,) * order.force
+    if forced:
+        logger.warning(
+            "shipping past the gate if it was missed versions=%s by=%s reason=%s",
+            ",".join(forced),
+            by,
+            order.reason or "none given",
+        )
 
 
 def _failures(done: RollOut) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.errors import StoreError
@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS transfers (
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """One attempt to bring a version to a target. `what`: ship, rollback or challenge (to be judged beside what
-    serves); `state`: sent, loaded, good, challenger, refused, returned, failed, skipped or unknown."""
+    serves); `state`: sent, loaded, good, challenger, refused, returned, failed, skipped or unknown. `replaced`: it
+    served, or was judged beside, and something newer took its place there; never stored, worked out when it is read."""
 
     at: float
     what: str
@@ -41,6 +42,16 @@ class Transfer:
     state: str
     code: str = ""
     reason: str = ""
+    replaced: bool = False
+
+
+# the newest transfer to each target that came to serve, and that came to be judged beside
+_NEWEST = """WITH newest AS (
+    SELECT target AS place, agent AS kind, state = 'challenger' AS beside, max(id) AS top FROM transfers
+    WHERE state IN ('loaded', 'good', 'challenger') GROUP BY target, agent, state = 'challenger')"""
+_JOINED = """LEFT JOIN newest ON place = target AND kind = agent AND beside = (state = 'challenger')
+    AND state IN ('loaded', 'good', 'challenger')"""
+_STORED = tuple(name for name in Transfer.__dataclass_fields__ if name != "replaced")
 
 
 def record(state_dir: Path, transfer: Transfer) -> None:
@@ -49,9 +60,10 @@ def record(state_dir: Path, transfer: Transfer) -> None:
     Raises:
         StoreError: the state folder cannot be written.
     """
-    marks = ", ".join("?" * len(Transfer.__dataclass_fields__))
+    marks = ", ".join("?" * len(_STORED))
     with _open(state_dir) as db:
-        db.execute(f"INSERT INTO transfers ({_columns()}) VALUES ({marks})", astuple(transfer))  # noqa: S608 (our own column names)
+        values = [getattr(transfer, name) for name in _STORED]
+        db.execute(f"INSERT INTO transfers ({_columns()}) VALUES ({marks})", values)  # noqa: S608 (our own column names)
 
 
 def transfers(
@@ -68,9 +80,13 @@ def transfers(
     wanted = {"target": target, "agent": agent, "version": version, "state": state}
     given = {name: value for name, value in wanted.items() if value}
     conditions = "".join(f" AND {name} = ?" for name in given)
-    query = f"SELECT {_columns()} FROM transfers WHERE at >= ?{conditions} ORDER BY id DESC LIMIT ?"  # noqa: S608 (our own column names)
+    query = (
+        f"{_NEWEST} SELECT {_columns()}, coalesce(id < top, 0) FROM transfers {_JOINED}"  # noqa: S608 (our own column names)
+        f" WHERE at >= ?{conditions} ORDER BY id DESC LIMIT ?"
+    )
     with _open(state_dir) as db:
-        return [Transfer(*row) for row in db.execute(query, (since, *given.values(), limit))]
+        rows = db.execute(query, (since, *given.values(), limit)).fetchall()
+    return [replace(Transfer(*row[:-1]), replaced=bool(row[-1])) for row in rows]
 
 
 def latest(state_dir: Path) -> dict[tuple[str, str], Transfer]:
@@ -98,7 +114,7 @@ def forget(state_dir: Path, before: float) -> int:
 
 
 def _columns() -> str:
-    return ", ".join(Transfer.__dataclass_fields__)
+    return ", ".join(_STORED)
 
 
 @contextlib.contextmanager

@@ -70,6 +70,12 @@ class Job:
         return self.state in OPEN
 
     @property
+    def exports(self) -> tuple[str, ...]:
+        """The exports that its order reads, whichever release wrote the order."""
+        named = self.order.get("exports") or [self.order.get("export")]
+        return tuple(str(name) for name in named if name)
+
+    @property
     def may_pause(self) -> bool:
         """Is it something that comes in waves, and not over?"""
         return self.is_open and self.kind == "ship" and bool(self.order.get("group"))

@@ -85,13 +85,16 @@ class ShipOrder:
 
 @dataclass(frozen=True)
 class CatchUpOrder:
-    """Ship again to those of a group, or to one target, that could not be reached: what they lacked then."""
+    """Ship again to those of a group, or to one target, that could not be reached: what they lacked then.
+
+    forced: ids of the models whose missed gate is passed; what misses its gate later is not among them. reason: why.
+    """
 
     target: str | None = None
     group: str | None = None
     wait: str = "loaded"
     timeout_s: float = 180.0
-    force: bool = False
+    forced: tuple[str, ...] = ()
     reason: str = ""
 
 

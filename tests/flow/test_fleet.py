@@ -132,7 +132,9 @@ def test_an_offline_pi_does_not_hold_the_others_up_and_is_caught_up_later(
     assert code_of(still) == 3
     assert "den: wifi_" in still.stdout
     fleet(cli_registry.targets, "add", "den", f"{own_sshd.url}/den/inbox", *login(own_sshd), "--group", "home")
-    caught = fleet(cli_ship.ship, "--fleet", "home", "--catch-up", "--json")
+    workshop.make(V2)
+    assert fleet(cli_ship.ship, V2, "--fleet", "home", "--catch-up").stdout == "nobody is behind\n", "nobody lacks that"
+    caught = fleet(cli_ship.ship, V1, "--fleet", "home", "--catch-up", "--json")
     assert code_of(caught) == 0
     assert json.loads(caught.stdout)[0]["target"] == "den"
     assert serving(pis) == [V1] * 4

@@ -18,13 +18,13 @@ from tests.fakes import V1, V2, Workshop
 from tests.services import free_port
 from tests.shipping import RunningPi, runner
 from tests.web_client import csrf_of, with_session
-from trainer import cli_ship, deliver, doing_ship, history, targets
+from trainer import catalogue, cli_ship, deliver, doing_ship, history, targets
 from trainer import serving as serving_there
 from trainer.config import Settings
 from trainer.doing_ship import sender_of
 from trainer.job import Teller
 from trainer.jobs import Job, JobStore
-from trainer.orders import CatchUpOrder, ShipOrder
+from trainer.orders import CatchUpOrder, ShipOrder, from_json
 from trainer.remote import LocalRemote
 from trainer.ship import ship
 from trainer.targets import parse_target
@@ -197,6 +197,40 @@ def test_who_was_away_is_caught_up_and_who_is_still_away_stays_behind(
     with pytest.raises(ShipError, match="nobody could be reached") as nobody:
         doing_ship.catch_up(CatchUpOrder(target="cellar"), settings, Teller(StringIO()), "admin")
     assert nobody.value.unknown
+
+
+def test_catching_up_passes_only_those_gates_that_somebody_saw_missed(
+    settings: Settings, workshop: Workshop, pis: dict[str, RunningPi]
+) -> None:
+    switch_off(workshop, "barn")
+    switch_off(workshop, "cellar")
+    for version, name in ((V1, "barn"), (V2, "cellar")):
+        workshop.make(version)
+        with pytest.raises(ShipError):
+            send(ShipOrder("wifi", version, target=name), settings)
+    _miss_the_gate(settings, V1)
+    client = with_session(create_app(settings.state_dir, models_dir=settings.models_dir, settings=settings))
+    page = {"csrf_token": csrf_of(client, "/catch-up"), "to": "all", "reason": "tried in the lab"}
+    assert client.post("/catch-up", data=page).status_code == 303
+    (job,) = JobStore(settings.state_dir).listed()
+    _miss_the_gate(settings, V2)  # after somebody had said yes to the first
+    switch_on(workshop, "barn")
+    switch_on(workshop, "cellar")
+    order = from_json(job.kind, job.order)
+    assert isinstance(order, CatchUpOrder)
+    with pytest.raises(ShipError, match=f"wifi_{V2} missed the quality gate"):
+        doing_ship.catch_up(order, settings, Teller(StringIO()), "admin")
+    assert serving(pis) == [None, V1, None]
+    token = client.application.extensions["pipit"].account.add_token("tests", "admin")
+    asked = {"headers": {"Authorization": f"Bearer {token}"}, "json": {"force": True, "fleet": "all"}}
+    assert client.post("/api/v1/catch-up", **asked).status_code == 202
+    newest = JobStore(settings.state_dir).listed(limit=1)[0]
+    assert newest.order["forced"] == [f"wifi_{V2}"], "what has missed its gate by now, and what is lacked"
+
+
+def _miss_the_gate(settings: Settings, version: str) -> None:
+    gate = {"passed": False, "reason": "recall 0.4 is under 0.5"}
+    catalogue.add_evaluation(settings.models_dir, settings.state_dir, "wifi", version, {"gate": gate}, 1.0)
 
 
 def test_a_pi_that_was_forgotten_is_not_caught_up_when_it_comes_back_under_its_name(

@@ -54,6 +54,21 @@ def test_the_registry_lists_every_version_and_what_became_of_it(models: Path, tm
     assert (models / catalogue.FILE).stat().st_mode & 0o444 == 0o444, "others may read it"
 
 
+def test_what_served_and_was_replaced_says_so(tmp_path: Path) -> None:
+    """Only the newest transfer that came to serve at a target is about what serves there."""
+    for version, how, target in (
+        (VERSIONS[0], "loaded", "attic"),
+        (VERSIONS[1], "good", "attic"),
+        (VERSIONS[2], "returned", "attic"),
+        (VERSIONS[0], "loaded", "barn"),
+        (VERSIONS[3], "unknown", "attic"),
+    ):
+        sent(tmp_path, version, how, target)
+    told = {(one.target, one.state, one.version): one.replaced for one in history.transfers(tmp_path)}
+    assert [key for key, replaced in told.items() if replaced] == [("attic", "loaded", VERSIONS[0])]
+    assert history.transfers(tmp_path, state="loaded", limit=1)[0].target == "barn"
+
+
 def test_notes_and_evaluations_stay_when_the_rest_is_written_anew(models: Path, tmp_path: Path) -> None:
     catalogue.add_note(models, tmp_path, "wifi", VERSIONS[0], "before the move", NOW, by="me")
     for number in range(12):

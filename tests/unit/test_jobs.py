@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> JobStore:
         TrainOrder(("a.csv", "b.csv"), overrides={"model.n_estimators": 5}, labels=({"type": "x"},)),
         TuneOrder(("a.csv",), trials=3),
         ShipOrder("wifi", "20260101_000000", group="all", canaries=0, challenger=True),
-        CatchUpOrder(group="all"),
+        CatchUpOrder(group="all", forced=("wifi_20260101_000000",)),
         FetchOrder("a.csv", start=0.0, programs=("hostapd",)),
         RollbackOrder("attic"),
     ],
@@ -41,6 +41,15 @@ def test_an_order_comes_back_from_its_json_as_it_was(order: orders.Order) -> Non
 def test_an_order_of_another_release_is_refused() -> None:
     with pytest.raises(ConfigError, match="no order of this release"):
         orders.from_json("check", {"export": "a.csv", "colour": "red"})
+
+
+def test_a_job_of_another_release_is_still_listed_with_its_exports(store: JobStore) -> None:
+    store.submit(TrainOrder(("a.csv", "b.csv")), "admin", 1.0)
+    store.submit(CheckOrder("c.csv"), "admin", 2.0)
+    with contextlib.closing(sqlite3.connect(store.state_dir / jobs.FILE)) as db:
+        db.execute("""UPDATE jobs SET "order" = json_set("order", '$.colour', 'red')""")
+        db.commit()
+    assert [job.exports for job in store.listed()] == [("c.csv",), ("a.csv", "b.csv")]
 
 
 def test_the_queue_is_bounded_and_says_so(store: JobStore) -> None:

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from shared.errors import ConfigError, ExportError
 from shared.values import iso
-from trainer import exports, orders
+from trainer import exports
 from trainer.exports import ExportFile
 from trainer.jobs import OPEN
 from trainer.orders import CheckOrder
@@ -80,7 +80,7 @@ def delete(name: str) -> ResponseReturnValue:
 def user_of(name: str) -> int | None:
     """The number of a job that waits or runs and reads this export."""
     for job in this_room().jobs.listed(states=OPEN, limit=200):
-        if name in orders.exports_of(orders.from_json(job.kind, job.order)):
+        if name in job.exports:
             return job.number
     return None
 

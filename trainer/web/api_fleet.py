@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,23 @@ def catch_up(body: dict[str, Any]) -> ResponseReturnValue:
     if body.get("target") and body.get("fleet"):
         raise ConfigError("catch up: name either a target or a fleet")
     group = None if body.get("target") else body.get("fleet") or "all"
-    order = CatchUpOrder(
-        body.get("target"), group, body["wait"], body["timeout"], body["force"], body.get("reason", "")
-    )
+    order = CatchUpOrder(body.get("target"), group, body["wait"], body["timeout"], reason=body.get("reason", ""))
     check_ship(room, order)
+    if body["force"]:
+        order = replace(order, forced=_missed(room, order))
     return jsonify(told(room.submit(order, BY))), 202
+
+
+def _missed(room: Room, order: CatchUpOrder) -> tuple[str, ...]:
+    """What those who are behind lack and missed its gate, as it is now."""
+    names = {one.name for one in targets.fleet(room.state_dir, "all" if order.target else order.group or "all")}
+    lacking = {
+        (last.agent, last.version)
+        for (name, _), last in room.latest().items()
+        if last.state == "unknown" and name in ({order.target} if order.target else names)
+    }
+    found = [entry for agent, version in sorted(lacking) if (entry := room.model(version, agent)) is not None]
+    return tuple(entry.model_id for entry in found if room.gate(entry).get("passed") is False)
 
 
 def pause(reference: str) -> ResponseReturnValue:

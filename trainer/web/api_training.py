@@ -12,7 +12,7 @@ from shared.clean import clean
 from shared.errors import ConfigError
 from shared.frame import parse_time
 from shared.values import iso
-from trainer import exports, orders
+from trainer import exports
 from trainer.jobs import QUEUED, Job
 from trainer.labels import parse_labels
 from trainer.model_config import for_agent, load_model_config
@@ -100,7 +100,7 @@ def told(job: Job) -> dict[str, Any]:
         "code": job.code or None,
         "result": dict(job.result) or None,
         "agent": job.agent,
-        "export_file": ", ".join(orders.exports_of(orders.from_json(job.kind, job.order))) or job.subject,
+        "export_file": ", ".join(job.exports) or job.subject,
         "started_by": job.by,
         "attempts": job.attempts,
         "memory_bytes": job.memory_bytes,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from shared import layout
 from shared.errors import StoreError
 from shared.web import words
 from trainer.orders import CatchUpOrder
@@ -40,10 +41,11 @@ def catch_up() -> ResponseReturnValue:
     found = lacking(room, to)
     if request.method == "GET":
         return _page(to, found, "")
-    missed, reason = any(one.missed for one in found), request.form.get("reason", "").strip()[:400]
+    missed = tuple(dict.fromkeys(layout.model_id(one.agent, one.version) for one in found if one.missed))
+    reason = request.form.get("reason", "").strip()[:400]
     if missed and not reason:
         return _page(to, found, "Say why they get what missed its gate."), 400
-    order = CatchUpOrder(None if to == "all" else to, "all" if to == "all" else None, force=missed, reason=reason)
+    order = CatchUpOrder(None if to == "all" else to, "all" if to == "all" else None, forced=missed, reason=reason)
     try:
         job = room.submit(order, BY)
     except StoreError as error:

@@ -18,7 +18,7 @@ from trainer.exports import ExportFile, UploadTooLargeError
 from trainer.jobs import OPEN, Job
 from trainer.labels import parse_labels
 from trainer.marks import kept
-from trainer.orders import LANES, CheckOrder, TrainOrder, TuneOrder, exports_of, from_json
+from trainer.orders import LANES, CheckOrder, TrainOrder, TuneOrder
 from trainer.web import job_pages, job_words
 from trainer.web.api_exports import user_of
 from trainer.web.api_training import check_settings, moment
@@ -186,7 +186,7 @@ def _export_row(one: ExportFile, agent: str, now: float) -> tuple[ExportFile, st
 
 def _looks_into(room: Room, chosen: str | None, agent: str) -> Job | None:
     for job in room.jobs.listed(kinds=LANES["look"], states=OPEN, limit=50):
-        if job.agent == agent and chosen in exports_of(from_json(job.kind, job.order)):
+        if job.agent == agent and chosen in job.exports:
             return job
     return None
 
@@ -201,7 +201,7 @@ def _failed_look(room: Room, one: ExportFile, agent: str) -> Job | None:
 def _expected(room: Room, chosen: str | None, now: float) -> str:
     """How long it took last time with this export."""
     done = room.jobs.listed(kinds=LANES["work"], states=["completed"], limit=50)
-    last = next((job for job in done if chosen in exports_of(from_json(job.kind, job.order))), None)
+    last = next((job for job in done if chosen in job.exports), None)
     if last is None:
         return ""
     return (

@@ -66,7 +66,7 @@ class CatchUpBody(Schema):
         validate=validate.OneOf(("loaded", "good")), load_default="loaded",
     )  # fmt: skip
     timeout = number("Seconds to wait for a receipt.", load_default=180.0, validate=validate.Range(1, 86_400))
-    force = yes("Ship although the quality gate was missed; recorded.", load_default=False)
+    force = yes("Ship what has missed its quality gate by now, too; recorded.", load_default=False)
     reason = text("Why it is forced.", validate=validate.Length(max=400))
 
 
@@ -99,6 +99,7 @@ class TransferOut(Schema):
     size_bytes = whole("Size.", high=2**63)
     seconds = number("How long it took.")
     state = text("sent, loaded, good, challenger, refused, returned, failed, skipped or unknown.")
+    replaced = yes("It served, or was judged beside, and something newer took its place there.")
     code = text("The reason as a code.")
     reason = text("The reason in words.")
 
