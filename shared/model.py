@@ -6,7 +6,7 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -38,6 +38,10 @@ class Model:
     forests: Mapping[str, Forest]
     peak: Peak = NO_PEAK
     nearest: Mapping[str, NormalWindows] = field(default_factory=dict)  # role -> normal windows; none in older bundles
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: without what was compiled."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @property
     def agent(self) -> str:

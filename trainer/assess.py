@@ -16,6 +16,7 @@ from trainer.holdout import Material
 from trainer.labels import Episode
 from trainer.learn import Learner
 from trainer.model_config import TrainConfig
+from trainer.reading import processes_for
 from trainer.source import Source
 from trainer.table import tabulate
 from trainer.watched import Cancelled, Progress, part
@@ -91,12 +92,14 @@ def _injected(
     clean = guard(tables.roles, spec, config)
     roles = {role: table for role, table in clean.roles.items() if role in model.forests}
     progress(TABLE_SHARE)
-    material = Material(spec, config, roles, tables, Learner(spec, ""), source.between)
+    material = Material(spec, config, roles, tables, Learner(spec, ""), source)
     if not roles:
         return replace(evaluate(model, (), ()), notes=("the export holds no window of the model's roles",))
+    first, end = material.span
+    halves = {"first_half": (first, (first + end) // 2), "second_half": ((first + end) // 2, end)}
     return evaluate_injected(
-        model, source.rows(), material.clean_between(*material.span), material.span, avoid=material.unclean(),
-        budget=budget, each=each, seed=seed, check=check, progress=part(progress, TABLE_SHARE, 1.0),
+        model, source, material.clean_between(first, end), halves, avoid=material.unclean(), budget=budget, each=each,
+        seed=seed, processes=processes_for(source), check=check, progress=part(progress, TABLE_SHARE, 1.0),
     )  # fmt: skip
 
 

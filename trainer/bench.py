@@ -80,7 +80,7 @@ def build_bench(material: Material, *, blocks: int, each: int, check: Callable[[
         )  # fmt: skip
         planned += [(block, one) for one in found]
     collector, cast = Collector([one for _, one in planned], spec), Cast(spec)
-    for row in material.rows(float("-inf"), float("inf")):
+    for row in material.source.rows():
         collector.see(row)
         cast.see(row)
     parts: dict[str, list[tuple[str, int, int, Floats]]] = defaultdict(list)

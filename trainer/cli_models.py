@@ -104,12 +104,11 @@ def models_compare(
         raise ConfigError(f"models: {entries[0].model_id} and {entries[1].model_id} watch different things")
     told = shown_difference(*entries)
     if export is not None:
-        from shared.frame import open_export
         from trainer.compare import compare
+        from trainer.source import Source
 
-        file = open_export(export)
         first, second = (bundled_model(settings.models_dir, entry.agent, entry.version) for entry in entries)
-        told["replay"] = compare(first, second, lambda: file.rows(lambda _row: None)).as_json()
+        told["replay"] = compare(first, second, Source([export], None, None)).as_json()
     if as_json:
         click.echo(json.dumps(told))
         return

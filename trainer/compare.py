@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from shared.model import Model
-from shared.values import Row, Verdict, iso
+from shared.values import Verdict, iso
 from trainer.events_found import incidents
+from trainer.helper import done_together
 from trainer.pseudonyms import Pseudonyms
+from trainer.reading import processes_for
 from trainer.seen import Seen, Watcher
+from trainer.source import Source
+from trainer.stretch import WARM_S
+from trainer.watched import Cancelled, Progress, Watched, no_check, no_progress
 
 SHOWN = 12
 
@@ -71,14 +78,11 @@ NOTHING = Said(None, False, None)
 
 
 def compare(
-    old: Model, new: Model, rows: Callable[[], Iterable[Row]], start: float = float("-inf"),
-    check: Callable[[], None] = lambda: None,
-) -> Comparison:  # fmt: skip
+    old: Model, new: Model, source: Source, start: float = -math.inf, check: Cancelled = no_check
+) -> Comparison:
     """Replay a log through both; windows that begin before `start` (s) only fill the view."""
-    check()
-    before, old_flagged = _all(old, rows(), start)
-    check()
-    after, new_flagged = _all(new, rows(), start)
+    works = [partial(_said_by, model, source, start) for model in (old, new)]
+    (before, old_flagged), (after, new_flagged) = done_together(works, processes_for(source), "replays the log", check)
     both = before.keys() | after.keys()
     differ = []
     for key in both:
@@ -93,9 +97,12 @@ def compare(
     )  # fmt: skip
 
 
-def _all(model: Model, rows: Iterable[Row], start: float) -> tuple[Mapping[tuple[str, float], Said], list[Seen]]:
+def _said_by(
+    model: Model, source: Source, start: float, check: Cancelled, _progress: Progress
+) -> tuple[Mapping[tuple[str, float], Said], list[Seen]]:
     watcher, said, flagged = Watcher(model), {}, []
-    for verdict in watcher.stream(rows):
+    rows = source.between(start - WARM_S, math.inf)
+    for verdict in watcher.stream(Watched(no_progress, check).rows(rows)):
         if verdict.window_start >= start:
             said[verdict.host, verdict.window_start] = _of(verdict)
             if verdict.is_anomaly:

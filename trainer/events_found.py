@@ -113,6 +113,13 @@ def outcome_of(
     )  # fmt: skip
 
 
+def weeks_of(seen: Sequence[Seen]) -> float:
+    """Host-weeks of a log: every host that was judged counts for the whole time."""
+    if not seen:
+        return 0.0
+    return len({one.host for one in seen}) * (max(one.end for one in seen) - min(one.start for one in seen)) / WEEK_S
+
+
 def incidents(flagged: Iterable[Seen]) -> list[list[Seen]]:
     """Anomalous windows merged by host, gaps of `MERGE_S` and less closed."""
     found: list[list[Seen]] = []

@@ -14,16 +14,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from shared.errors import PipitError, TrainingError
+from trainer.watched import Cancelled, Progress, no_check, no_progress, part
 
 COMMAND = (sys.executable, "-P", "-m", "trainer.helper")
 LOOK_EVERY_S = 0.5
 
 Found = TypeVar("Found")
-Work = Callable[[], Found]  # a function of a module, or a partial of one
+Work = Callable[[Cancelled, Progress], Found]  # a function of a module, or a partial of one
 
 
 class Helper(Generic[Found]):
@@ -32,15 +34,15 @@ class Helper(Generic[Found]):
     what: for the error, as in "a process that reads the export".
     """
 
-    def __init__(self, work: Work[Found], what: str) -> None:
-        self._what = what
+    def __init__(self, work: Callable[[], Found], what: str) -> None:
+        self._what, self._answered = what, False
         self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # one that is gone is seen at its result
             self._process.stdin.write(pickle.dumps(work, protocol=5))
             self._process.stdin.flush()
 
-    def result(self, check: Callable[[], None] = lambda: None) -> Found:
+    def result(self, check: Cancelled = no_check) -> Found:
         """What it found; waits for it. Raises what it raised, what `check` raises, or TrainingError: it was ended."""
         assert self._process.stdout is not None
         while not select.select([self._process.stdout], [], [], LOOK_EVERY_S)[0]:
@@ -53,6 +55,7 @@ class Helper(Generic[Found]):
                 "the machine may have run out of memory: take fewer days of logs" if code < 0 else "see its last words"
             )
             raise TrainingError(f"train: a process that {self._what} was ended (exit code {code}); {why}") from None
+        self._answered = True
         if isinstance(found, PipitError):
             raise found
         result: Found = found
@@ -62,7 +65,11 @@ class Helper(Generic[Found]):
     def busy(self) -> bool:
         """Whether it still works: it neither ended nor began to answer."""
         assert self._process.stdout is not None
-        return self._process.poll() is None and not select.select([self._process.stdout], [], [], 0)[0]
+        return (
+            not self._answered
+            and self._process.poll() is None
+            and not select.select([self._process.stdout], [], [], 0)[0]
+        )
 
     def end(self) -> None:
         """End it where it still runs."""
@@ -77,7 +84,7 @@ class Helper(Generic[Found]):
 class Helpers:
     """Pieces of work, done by `processes` processes together, of which this is one. For `with`: all end at its end."""
 
-    def __init__(self, processes: int, what: str, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, processes: int, what: str, check: Cancelled = no_check) -> None:
         self._most, self._what, self._check = processes - 1, what, check
         self._helpers: list[Helper[Any]] = []
 
@@ -88,14 +95,30 @@ class Helpers:
         for helper in self._helpers:
             helper.end()
 
-    def begin(self, work: Work[Found]) -> Work[Found]:
+    def begin(self, work: Work[Found], progress: Progress = no_progress) -> Callable[[], Found]:
         """Have it done meanwhile; here, at once, where all others are busy. Gives what waits for the result."""
         if sum(helper.busy for helper in self._helpers) >= self._most:
-            found = work()
+            found = work(self._check, progress)
             return lambda: found
-        helper = Helper(work, self._what)
+        helper = Helper(partial(work, no_check, no_progress), self._what)
         self._helpers.append(helper)
         return lambda: helper.result(self._check)
+
+
+def done_together(
+    works: Sequence[Work[Found]],
+    processes: int,
+    what: str,
+    check: Cancelled,
+    progress: Progress = no_progress,
+) -> list[Found]:
+    """What each piece of work found; the last ones are done here, and their progress stands for all."""
+    away = works[: min(processes, len(works)) - 1]
+    here = works[len(away) :]
+    with Helpers(processes, what, check) as helpers:
+        waiting = [helpers.begin(work) for work in away]
+        found = [work(check, part(progress, k / len(here), (k + 1) / len(here))) for k, work in enumerate(here)]
+        return [*(one() for one in waiting), *found]
 
 
 def _help() -> None:

@@ -7,8 +7,11 @@ model is then fitted on everything: the newest days are the best description of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +19,11 @@ import numpy.typing as npt
 from shared.agent import AgentSpec
 from shared.model import Model, load_model
 from shared.scoring import dump_forests
-from shared.values import Row
 from trainer.evaluate import evaluate_injected
 from trainer.evaluation import Evaluation
+from trainer.events_found import weeks_of
 from trainer.figures import measure
+from trainer.helper import Helpers
 from trainer.inject import Clean
 from trainer.judged import Against
 from trainer.labels import Episode
@@ -27,9 +31,11 @@ from trainer.learn import Learner
 from trainer.model_config import TrainConfig
 from trainer.modelling import Fitted, calibrate_and_fit
 from trainer.normal import reference_json, silence_limits
-from trainer.seen import Watcher
+from trainer.reading import processes_for
+from trainer.source import Source
+from trainer.stretch import Stretch, judge_episodes
 from trainer.table import RoleTable, Tables
-from trainer.watched import Cancelled, Progress, Watched, no_check, no_progress, part, span_weeks
+from trainer.watched import Cancelled, Progress, no_check, no_progress, part
 
 LEAST_TRAINING = 50  # windows of a role
 LEAST_HELD_BACK = 20  # windows; in fewer there is no place for a fault
@@ -38,19 +44,18 @@ MOST_REFERENCE = 5_000  # windows that trivial detectors know
 LABEL_BLOCKS = 3
 MOST_FOLDS = 7  # for the threshold of a model that is only measured
 FIT_SHARE = 0.5  # of measuring is fitting
-WARM_S = 7200.0  # rows before a span that fill trailing views and tell who is there
 
 
 @dataclass(frozen=True)
 class Material:
-    """What training has to work with. rows(start, end): the log between two moments (s), read anew at each call."""
+    """What training has to work with."""
 
     spec: AgentSpec
     config: TrainConfig
     roles: Mapping[str, RoleTable]
     tables: Tables
     learner: Learner
-    rows: Callable[[float, float], Iterable[Row]]
+    source: Source
     labels: Sequence[Episode] = ()
 
     @property
@@ -92,7 +97,7 @@ def held_back_from(config: TrainConfig, span: tuple[int, int]) -> tuple[int, int
 
 
 def model_without(
-    material: Material, start: int, end: int, until: float, progress: Progress = no_progress
+    material: Material, start: float, end: float, until: float, progress: Progress = no_progress
 ) -> Model | None:
     """A model of the windows outside of [start, end), knowing what was seen before `until` (s); None from too few."""
     kept = {
@@ -135,15 +140,15 @@ def hold_out(material: Material, check: Cancelled = no_check, progress: Progress
     }
     return evaluate_injected(
         model,
-        material.rows(valid * width - WARM_S, span[1] * width),
+        material.source,
         {role: hosts for role, hosts in clean.items() if role in model.forests},
-        (valid, span[1]),
+        {"validation": (valid, test), "test": (test, span[1])},
         avoid=material.unclean(),
         episodes=material.labels,
         each=material.config.evaluation.faults_each,
         seed=material.config.model.random_state,
         reference=early,
-        parts={"validation": (valid, test), "test": (test, span[1])},
+        processes=processes_for(material.source),
         progress=part(progress, FIT_SHARE, 1.0),
         check=check,
     )
@@ -162,21 +167,27 @@ def judge_labels(
 ) -> Evaluation | None:
     """Every third of the log judged by a model of the other two, against the labels; None where there is too little."""
     (first, end), width = material.span, material.spec.window_s
-    watched, against = Watched(no_progress, check), Against(material.labels)
-    edges = np.linspace(first, end, LABEL_BLOCKS + 1).round().astype(int)
+    edges = [
+        -math.inf,
+        *(width * float(edge) for edge in np.linspace(first, end, LABEL_BLOCKS + 1).round()[1:-1]),
+        math.inf,
+    ]
     model: Model | None = None
-    for number, (start, stop) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
-        check()
-        own = part(progress, number / LABEL_BLOCKS, (number + FIT_SHARE) / LABEL_BLOCKS)
-        model = model_without(material, start, stop, float("inf"), own)
-        if model is None:
-            return None
-        last = stop == end
-        rows = material.rows(start * width - WARM_S, float("inf") if last else stop * width)
-        bounds = (float("-inf") if start == first else start * width, float("inf") if last else stop * width)
-        against.take(Watcher(model), watched.rows(rows), *bounds)
+    waiting = []
+    with Helpers(processes_for(material.source), "judges a part of the time", check) as helpers:
+        for number, (start, stop) in enumerate(pairwise(edges)):
+            check()
+            own = part(progress, number / LABEL_BLOCKS, (number + FIT_SHARE) / LABEL_BLOCKS)
+            model = model_without(material, start / width, stop / width, math.inf, own)
+            if model is None:
+                return None
+            stretch = Stretch(material.source, start, stop, material.labels)
+            waiting.append(helpers.begin(partial(judge_episodes, model, stretch)))
+        against = Against(material.labels)
+        for later in waiting:
+            against.merge(later())
     assert model is not None
-    found = measure(model, against.judged(model), span_weeks(watched), seed=material.config.model.random_state)
+    found = measure(model, against.judged(model), weeks_of(against.seen), seed=material.config.model.random_state)
     note = f"every one of {LABEL_BLOCKS} parts of the time was judged by a model of the others"
     return replace(found, notes=(*found.notes, note))
 

@@ -90,6 +90,15 @@ class Against:
         elif len(known) == 1 and not known[0].is_anomaly and (verdict.score or 0.0) > (known[0].score or 0.0):
             known[0] = verdict
 
+    def merge(self, later: Against) -> None:
+        """Add what was taken in from a later part of the log."""
+        self.seen += later.seen
+        self.groups += later.groups
+        self.touching += later.touching
+        for number, verdicts in later._touched.items():
+            for verdict in verdicts:
+                self._keep(number, verdict)
+
     def judged(self, model: Model) -> Judged:
         """All that was taken in."""
         outcomes = [

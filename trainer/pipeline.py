@@ -29,7 +29,7 @@ from trainer.fit import RoleSwitch
 from trainer.gate import check_gate
 from trainer.golden import choose, collect, golden_file
 from trainer.guard import Guarded, guard
-from trainer.holdout import LEAST_LEAVES, WARM_S, Material, blocks_of, held_back_from, hold_out, judge_labels
+from trainer.holdout import LEAST_LEAVES, Material, blocks_of, held_back_from, hold_out, judge_labels
 from trainer.labels import Episode, Faults, faults_of
 from trainer.learn import Learner
 from trainer.metadata import build_metadata, library_versions, metadata_json
@@ -38,7 +38,7 @@ from trainer.modelling import Fitted, calibrate_and_fit
 from trainer.normal import normal_ranges, reference_json, score_counts, silence_limits
 from trainer.promise import promise, with_promise
 from trainer.pseudonyms import Pseudonyms
-from trainer.reading import read
+from trainer.reading import Team, read
 from trainer.report import render_report
 from trainer.source import Source
 from trainer.table import Tables
@@ -75,14 +75,15 @@ def train(
     end: float | None = None,
     labels: Sequence[Episode] = (),
     rival: Model | None = None,
+    team: Team | None = None,
     now: Callable[[], float] = clock.time,
     progress: Progress = no_progress,
     check: Callable[[], None] = lambda: None,
 ) -> TrainReport:
     """Learn what is normal from exports of one network, between `start` and `end` (s) where given.
 
-    labels: known episodes, which are not learnt from. rival: the model to compare with. check: called now and then; what
-    it raises ends the training.
+    labels: known episodes, which are not learnt from. rival: the model to compare with. team: reads with this machine.
+    check: called now and then; what it raises ends the training.
 
     Raises:
         ExportError: an export cannot be read. TrainingError: there is too little in it. ConfigError: settings do not fit.
@@ -93,7 +94,9 @@ def train(
     spec = with_window(_with_patterns(spec, source), config.features.window_s)
     progress("learn", 0)
     salt = secrets.token_hex(16)
-    learner, tables = read(source, spec, salt, config.features.exclude, faults, lambda done: progress("learn", done))
+    learner, tables = read(
+        source, spec, salt, config.features.exclude, faults, lambda done: progress("learn", done), team
+    )
     known = learner.known()
     progress("guard", 0)
     clean, tables = guard(tables.roles, spec, config, labels), tables.without_values()
@@ -101,7 +104,7 @@ def train(
     progress("calibrate", 0)
     fitted = calibrate_and_fit(clean.roles, spec, config, known.salt, lambda share: progress("calibrate", share))
     progress("evaluate", 0)
-    material = Material(spec, config, clean.roles, tables, learner, source.between, faults_of(labels))
+    material = Material(spec, config, clean.roles, tables, learner, source, faults_of(labels))
     evaluation = _evaluate(material, fitted, progress, check)
     progress("golden", 0)
     files = {
@@ -171,7 +174,7 @@ def _compare(rival: Model | None, model: Model, material: Material, check: Calla
         return None
     width = material.spec.window_s
     start = held_back_from(material.config, material.span)[0] * width
-    return compare(rival, model, lambda: material.rows(start - WARM_S, float("inf")), start, check)
+    return compare(rival, model, material.source, start, check)
 
 
 def _timed(work: Callable[[], bytes]) -> tuple[bytes, float]:

@@ -12,7 +12,7 @@ from trainer.guard import guard
 from trainer.holdout import Material
 from trainer.labels import Episode, Faults
 from trainer.model_config import TrainConfig
-from trainer.reading import read
+from trainer.reading import Team, read
 from trainer.search_trials import BLOCKS
 from trainer.source import Source
 from trainer.watched import Progress as Told
@@ -28,10 +28,10 @@ class Benches:
 
     def __init__(
         self, source: Source, spec: AgentSpec, config: TrainConfig, labels: tuple[Episode, ...], each: int,
-        check: Callable[[], None], told: Told = lambda share: None,
+        check: Callable[[], None], told: Told = lambda share: None, team: Team | None = None,
     ) -> None:  # fmt: skip
         self.source, self.spec, self.config, self.labels = source, spec, config, labels
-        self._each, self._check, self._told = each, check, told
+        self._each, self._check, self._told, self._team = each, check, told, team
         self._made: dict[float, Material] = {}
         self._benches: dict[tuple[float, int], Bench] = {}
 
@@ -51,7 +51,7 @@ class Benches:
         if length not in self._made:
             spec, faults = with_window(self.spec, length), Faults(self.labels) if self.labels else None
             learner, tables = read(
-                self.source, spec, SALT, self.config.features.exclude, faults, part(self._told, 0.0, MADE)
+                self.source, spec, SALT, self.config.features.exclude, faults, part(self._told, 0.0, MADE), self._team
             )
             clean = guard(tables.roles, spec, self.config, self.labels)
             tables = tables.without_values()
@@ -59,7 +59,5 @@ class Benches:
                 raise TrainingError(
                     "tune: too little to learn from; several days are needed to search over time blocks"
                 )
-            self._made[length] = Material(
-                spec, self.config, clean.roles, tables, learner, self.source.between, self.labels
-            )
+            self._made[length] = Material(spec, self.config, clean.roles, tables, learner, self.source, self.labels)
         return self._made[length]

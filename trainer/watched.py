@@ -1,11 +1,10 @@
-"""Rows that are watched while they stream by: how many, of how many hosts, over what time."""
+"""Rows that are watched while they stream by, and who is told and asked meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from shared.values import Row
-from trainer.events_found import WEEK_S
 
 Progress = Callable[[float], None]  # share done
 Cancelled = Callable[[], None]  # raises to stop
@@ -27,34 +26,22 @@ def part(progress: Progress, start: float, stop: float) -> Progress:
 
 
 class Watched:
-    """Counts rows, hosts and time while they stream by, tells progress and asks whether to go on.
+    """Tells progress and asks whether to go on while rows stream by.
 
     span: from when to when the rows go (s), by which their time says how much is done.
     """
 
     def __init__(self, progress: Progress, check: Cancelled, span: tuple[float, float] | None = None) -> None:
-        self.count, self.first, self.last = 0, 0.0, 0.0
-        self.hosts: set[str] = set()
         self._progress, self._check, self._span = progress, check, span
 
     def rows(self, rows: Iterable[Row]) -> Iterable[Row]:
-        for row in rows:
-            if self.count == 0:
-                self.first = self.last = row[1]
-            self.count += 1
-            self.last = max(self.last, row[1])
-            self.hosts.add(row[2])
-            if self.count % CHECK_EVERY == 0:
+        for number, row in enumerate(rows, 1):
+            if number % CHECK_EVERY == 0:
                 self._check()
-                self._tell()
+                self._tell(row[1])
             yield row
 
-    def _tell(self) -> None:
+    def _tell(self, time: float) -> None:
         if self._span is not None:
             start, end = self._span
-            self._progress(min(0.99, max(0.0, (self.last - start) / max(1.0, end - start))))
-
-
-def span_weeks(watched: Watched) -> float:
-    """Host-weeks of a log: every host counts for the whole time."""
-    return len(watched.hosts) * (watched.last - watched.first) / WEEK_S
+            self._progress(min(0.99, max(0.0, (time - start) / max(1.0, end - start))))

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from tests import measured
+from trainer import assess as assess_module
+from trainer import compare as compare_module
+from trainer import holdout
 from trainer.advice import advice
 from trainer.assess import assess
 from trainer.evaluate import evaluate
@@ -147,13 +150,23 @@ def test_training_tries_its_recipe_on_injected_faults_in_time_that_it_has_not_se
     assert told["cross_validation"][0]["windows"] > 0
 
 
-def test_the_same_seed_measures_the_same() -> None:
-    once, again = (assess(measured.model(), [measured.DAY], faults_each=1, end=NOON).evaluation for _ in range(2))
+@pytest.fixture
+def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a large export."""
+    for module in (assess_module, compare_module, holdout):
+        monkeypatch.setattr(module, "processes_for", lambda source: 2)
+
+
+def test_the_same_seed_measures_the_same_however_many_processes_do_it(request: pytest.FixtureRequest) -> None:
+    once = assess(measured.model(), [measured.DAY], faults_each=1, end=NOON).evaluation
+    request.getfixturevalue("two_processes")
+    again = assess(measured.model(), [measured.DAY], faults_each=1, end=NOON).evaluation
     assert once.method == "injected faults"
     assert len(once.outcomes) > 4
     assert (once.metrics, once.outcomes) == (again.metrics, again.outcomes)
 
 
+@pytest.mark.usefixtures("two_processes")
 def test_labels_in_training_are_measured_against_and_not_learnt() -> None:
     config = measured.quick(evaluation__inject=False)
     facts = train([measured.DAY], measured.WIFI, config, labels=measured.episodes()).facts

@@ -110,12 +110,15 @@ def test_a_helper_ends_with_the_process_that_asked(tmp_path: Path) -> None:
 def test_work_begun_while_all_are_busy_is_done_here(tmp_path: Path) -> None:
     waits = tmp_path / "waits"
     os.mkfifo(waits)
-    with helper.Helpers(2, "helps") as helpers:
-        away = helpers.begin(partial(Path.read_text, waits))
-        assert helpers.begin(os.getpid)() == os.getpid()
-        waits.write_text("the first is done")
-        assert away() == "the first is done"
-        assert helpers.begin(os.getpid)() != os.getpid()
+    away = helper.Helper(partial(Path.read_text, waits), "helps")
+    helpers = helper.Helpers(2, "helps")
+    helpers._helpers.append(away)
+    with helpers:
+        assert away.busy
+        assert helpers.begin(lambda check, progress: os.getpid())() == os.getpid()
+        waits.write_text("done")
+        assert away.result() == "done"
+        assert not away.busy
 
 
 def test_who_waits_for_a_helper_may_be_told_to_stop(tmp_path: Path) -> None:
@@ -125,5 +128,9 @@ def test_who_waits_for_a_helper_may_be_told_to_stop(tmp_path: Path) -> None:
     def stop() -> None:
         raise TrainingError("enough")
 
-    with pytest.raises(TrainingError, match="enough"), helper.Helpers(2, "helps", stop) as helpers:
-        helpers.begin(partial(Path.read_text, endless))()
+    away = helper.Helper(partial(Path.read_text, endless), "helps")
+    try:
+        with pytest.raises(TrainingError, match="enough"):
+            away.result(stop)
+    finally:
+        away.end()
