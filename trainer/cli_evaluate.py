@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import click
 
 from shared import layout
 from shared.clean import clean
+from shared.memory import peak_bytes
 from shared.values import iso
 from trainer import catalogue
 from trainer.assess import Assessment, assess
+from trainer.cli_record import Run, recorded
 from trainer.cli_registry import state_of
 from trainer.config import Settings
 from trainer.events_found import Outcome
@@ -20,6 +24,7 @@ from trainer.given import moment
 from trainer.labels import faults_of, read_labels
 from trainer.limits import limited
 from trainer.model_config import load_model_config, parse_override
+from trainer.orders import EvaluateOrder
 from trainer.progress import shown_progress
 from trainer.versions import bundled_model
 
@@ -67,17 +72,29 @@ def evaluate(
     episodes = faults_of(read_labels(labels)) if labels else ()
     start, end = moment("--start-date", start_date), moment("--end-date", end_date)
     model = bundled_model(settings.models_dir, agent, version)
-    with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
+    order = EvaluateOrder(agent, version, ", ".join(path.name for path in exports))
+    keep = nullcontext(Run(())) if no_record else recorded(settings.state_dir, order, ("measure",))
+    with keep as run, limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
+        run.step("measure")
         found = assess(
             model, exports, episodes, thresholds=config.evaluation.thresholds if given else None, budget=budget,
             seed=seed, faults_each=config.evaluation.faults_each, start=start, end=end, progress=show,
         )  # fmt: skip
-    if not no_record:
-        catalogue.add_evaluation(settings.models_dir, state_of(settings), agent, version, found.summary(), time.time())
+        if not no_record:
+            state = state_of(settings)
+            catalogue.add_evaluation(settings.models_dir, state, agent, version, found.summary(), time.time())
+        run.ended(_in_short(found, agent, version), peak_bytes())
     if as_json:
         click.echo(json.dumps(found.as_json()))
     else:
         _tell(found)
+
+
+def _in_short(found: Assessment, agent: str, version: str) -> dict[str, Any]:
+    return {
+        "agent": agent, "version": version, "model_id": found.model_id, "metrics": dict(found.evaluation.metrics),
+        "gate_passed": found.gate.passed,
+    }  # fmt: skip
 
 
 def _tell(found: Assessment) -> None:

@@ -118,3 +118,11 @@ class TrainFacts:
         """Share of the agent's rows that no pattern knows."""
         rows = self.rows if self.own_rows is None else self.own_rows
         return self.unknown_rows / rows if rows else 0.0
+
+    def in_short(self) -> dict[str, Any]:
+        """What a record of jobs keeps of it."""
+        return {
+            "model_id": f"{self.agent}_{self.version}", "agent": self.agent, "version": self.version, "rows": self.rows,
+            "windows": sum(self.windows.values()), "hosts": sum(self.hosts.values()),
+            "gate_passed": self.gate.get("passed"), "warnings": list(self.warnings),
+        }  # fmt: skip

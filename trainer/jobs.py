@@ -10,7 +10,7 @@ import contextlib
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +83,15 @@ class JobStore:
             (waiting,) = db.execute("SELECT count(*) FROM jobs WHERE state = ?", (QUEUED,)).fetchone()
             if waiting >= MAX_QUEUED:
                 raise QueueFullError(f"jobs: {waiting} wait already, the most there may be; try again when one is done")
-            row = (
-                uuid.uuid4().hex,
-                kind,
-                orders.lane_of(kind),
-                getattr(order, "agent", None) or "",
-                orders.subject_of(order),
-            )
-            made = db.execute(
-                'INSERT INTO jobs (key, kind, lane, agent, subject, "order", by, state, created, updated)'
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, text, by, QUEUED, now, now),
-            )
-            return self._one(db, int(made.lastrowid or 0))
+            return self._one(db, _add(db, order, by, QUEUED, now))
+
+    def add_ended(self, order: Order, by: str, state: str, began: float, ended: float, said: Mapping[str, Any]) -> Job:
+        """Keep what somebody did without the queue, with all that is said of it."""
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            number = _add(db, order, by, state, began)
+            _set(db, number, {**said, "started": began, "ended": ended, "updated": ended})
+            return self._one(db, number)
 
     def find(self, reference: str) -> Job | None:
         """The job of this number or key."""
@@ -161,10 +157,8 @@ class JobStore:
 
     def tell(self, number: int, now: float, **said: Any) -> bool:
         """Note what a running job says of itself; True: somebody asked it to stop."""
-        columns = ", ".join(f"{name} = ?" for name in said)
-        values = [json.dumps(value) if name in JSON else value for name, value in said.items()]
         with self._open() as db:
-            db.execute(f"UPDATE jobs SET {columns}, updated = ? WHERE number = ?", (*values, now, number))  # noqa: S608 (our own column names)
+            _set(db, number, {**said, "updated": now})
             row = db.execute("SELECT stopping FROM jobs WHERE number = ?", (number,)).fetchone()
         return bool(row and row[0])
 
@@ -233,3 +227,20 @@ class JobStore:
                     db.execute("COMMIT")
         except (OSError, sqlite3.Error) as cause:
             raise StoreError(f"jobs: {path}: {cause}; check the state folder's owner and free space") from cause
+
+
+def _add(db: sqlite3.Connection, order: Order, by: str, state: str, now: float) -> int:
+    kind, text = orders.kind_of(order), json.dumps(orders.as_json(order), sort_keys=True)
+    row = (uuid.uuid4().hex, kind, orders.lane_of(kind), getattr(order, "agent", None) or "", orders.subject_of(order))
+    made = db.execute(
+        'INSERT INTO jobs (key, kind, lane, agent, subject, "order", by, state, created, updated)'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, text, by, state, now, now),
+    )
+    return int(made.lastrowid or 0)
+
+
+def _set(db: sqlite3.Connection, number: int, said: Mapping[str, Any]) -> None:
+    columns = ", ".join(f"{name} = ?" for name in said)
+    values = [json.dumps(value, default=str) if name in JSON else value for name, value in said.items()]
+    db.execute(f"UPDATE jobs SET {columns} WHERE number = ?", (*values, number))  # noqa: S608 (our own column names)
