@@ -10,6 +10,7 @@ from inference import outbox
 from inference.drifting import DRIFTED, DriftReport
 from inference.messages import drift_message, when
 from inference.reconciling import REFUSED, RETURNED, Outcome
+from shared.values import ALL_HOSTS, SILENT
 
 WEEK_S = 7 * 86_400.0
 
@@ -45,11 +46,16 @@ class Alarms:
     def rows(self, newest: float | None, source_now: float, now: float) -> None:
         """The source answered; its newest row is of `newest`, its clock says `source_now`."""
         self._failing_since = None
-        if newest is not None and self._silent_s and source_now - newest > self._silent_s:
+        if newest is not None and self._silent_s and source_now - newest > self._silent_s and not self._is_told():
             minutes = (source_now - newest) / 60
             title = f"no logs for {minutes:,.0f} minutes"
             body = f"The newest row is of {when(newest)}. See whether rsyslog and the access points still write."
             self._put("source", f"silent/{newest:.0f}", "warning", title, body, now)
+
+    def _is_told(self) -> bool:
+        """Whether an incident says so already: people are told of one thing once."""
+        query = "SELECT 1 FROM incidents WHERE state = 'open' AND host = ? AND found_by = ?"
+        return self._db.execute(query, (ALL_HOSTS, SILENT)).fetchone() is not None
 
     def source_failed(self, error: str, now: float) -> None:
         """The source did not answer."""

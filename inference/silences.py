@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from shared.values import SILENT
+from shared.values import ALL_HOSTS, SILENT
 
 LONGEST_S = 86_400.0  # after a day a host is gone, and silent no more
 
@@ -17,7 +17,7 @@ Heard = Mapping[tuple[str, str], Iterable[float]]
 def take_back(db: sqlite3.Connection, heard: Heard) -> set[int]:
     """Delete the silences that were none after all; gives the incidents that they were in. sqlite3.Error passes through."""
     touched: set[int] = set()
-    for (agent, host), moments in heard.items():
+    for (agent, host), moments in _with_all_hosts(heard).items():
         times = sorted(moments)
         rows = db.execute(
             "SELECT id, window_end, incident_id, explanation FROM verdicts WHERE agent = ? AND host = ? AND found_by = ?"
@@ -28,6 +28,15 @@ def take_back(db: sqlite3.Connection, heard: Heard) -> set[int]:
         db.executemany("DELETE FROM verdicts WHERE id = ?", [(row["id"],) for row in wrong])
         touched |= {int(row["incident_id"]) for row in wrong if row["incident_id"] is not None}
     return touched
+
+
+def _with_all_hosts(heard: Heard) -> dict[tuple[str, str], list[float]]:
+    """The times of each host, and those of anybody: one late row of any host says that not all were silent."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for (agent, host), moments in heard.items():
+        times = found[agent, host] = list(moments)
+        found.setdefault((agent, ALL_HOSTS), []).extend(times)
+    return found
 
 
 def _quiet_s(end: float, times: list[float]) -> float:

@@ -13,7 +13,7 @@ from inference import mutes, outbox
 from inference.incidents import SEVERITIES, Incident
 from inference.messages import incident_message
 from inference.template import read_template
-from shared.values import Moved, Verdict
+from shared.values import ALL_HOSTS, Moved, Verdict
 
 OLD_S = 86_400.0  # what a catch-up finds in last week's rows is on the page, and no news
 
@@ -35,10 +35,13 @@ class Teller:
         for incident in incidents.values():
             if now - incident.ended > OLD_S or mutes.is_muted(db, incident.agent, incident.type, incident.host, now):
                 continue
+            moved = strangest.get((incident.agent, incident.host), ())
+            if incident.host == ALL_HOSTS and _is_told_otherwise(db, incident, moved):
+                continue
             told = _told(db, incident)
             rank = SEVERITIES.index(incident.severity)
             if told is None or rank > told:
-                self._put(db, incident, strangest.get((incident.agent, incident.host), ()), told is not None, now)
+                self._put(db, incident, moved, told is not None, now)
 
     def _put(
         self, db: sqlite3.Connection, incident: Incident, moved: tuple[Moved, ...], raised: bool, now: float
@@ -60,6 +63,16 @@ def _told(db: sqlite3.Connection, incident: Incident) -> int | None:
     keys = [key_of(incident, severity) for severity in SEVERITIES]
     rows = db.execute("SELECT severity FROM outbox WHERE key IN (?, ?, ?)", keys).fetchall()
     return max((SEVERITIES.index(row["severity"]) for row in rows), default=None)
+
+
+def _is_told_otherwise(db: sqlite3.Connection, incident: Incident, moved: tuple[Moved, ...]) -> bool:
+    """Whether people know that the log is away: by another agent's incident, or as no row at all had come for long."""
+    agents = "SELECT 1 FROM incidents WHERE state = 'open' AND host = ? AND (started, agent) < (?, ?)"
+    if db.execute(agents, (ALL_HOSTS, incident.started, incident.agent)).fetchone():
+        return True
+    quiet_s = max((one.value or 0.0 for one in moved), default=0.0)
+    rows = "SELECT 1 FROM outbox WHERE kind = 'source' AND key LIKE 'silent/%' AND created > ?"
+    return db.execute(rows, (incident.ended - quiet_s,)).fetchone() is not None
 
 
 def _strangest(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], tuple[Moved, ...]]:

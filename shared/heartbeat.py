@@ -1,7 +1,6 @@
 """A host that always talked and then says nothing is an anomaly, whatever it is: a station, a login server.
 
-Only hosts are watched that training saw talk steadily (`HeartbeatSpec`): one that is switched off at night is none. While
-nobody of an agent talks it is the log that is away, and a host's quiet time counts from when it came back.
+Only hosts are watched that training saw talk steadily (`HeartbeatSpec`): one that is switched off at night is none.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from shared.features import Window
 from shared.reference import SilenceLimits
 from shared.silence import FORGET_S, Silence
 
-PAUSE_S = 3600.0  # without a line of anybody for so long, the log itself is away
-
 
 class Heartbeats:
     """Remembers when steady hosts spoke last. Fed with all windows of one span after the other."""
@@ -24,18 +21,10 @@ class Heartbeats:
     def __init__(self, specs: Iterable[HeartbeatSpec]) -> None:
         self._specs = {spec.role: spec for spec in specs}
         self._last: dict[str, tuple[float, str]] = {}  # host → time of its last row, role
-        self._talk = self._since = -math.inf  # end of the last span in which anybody spoke; when that began anew
-        self._only: str | None = None  # the one host that ever spoke
-        self._company = False  # several did
 
-    def hear(self, spoke: Iterable[Window], end: float, limits: Mapping[str, SilenceLimits | None]) -> None:
-        """Take in the windows of the span that ends at `end` (s); `limits` is by host name."""
+    def hear(self, spoke: Iterable[Window], limits: Mapping[str, SilenceLimits | None]) -> None:
+        """Take in the windows of one span; `limits` is by host name."""
         for window in spoke:
-            if end - self._talk > PAUSE_S:
-                self._since = window.start
-            self._talk = end
-            self._company = self._company or self._only not in (None, window.host)
-            self._only = window.host
             limit = limits.get(window.host)
             if window.role in self._specs and limit is not None and limit.steady is not None:
                 self._last[window.host] = (window.last, window.role)
@@ -48,10 +37,13 @@ class Heartbeats:
             last, role = self._last[host]
             self._last[host] = max(time, last), role
 
-    def silent(self, spoke: set[str], end: float, limits: Mapping[str, SilenceLimits | None]) -> list[Silence]:
-        """Steady hosts with no rows in the span that ends at `end` (s) and quiet beyond their limit, by name."""
-        if self._company and end - self._talk > PAUSE_S:
-            return []
+    def silent(
+        self, spoke: set[str], end: float, limits: Mapping[str, SilenceLimits | None], since: float = -math.inf
+    ) -> list[Silence]:
+        """Steady hosts with no rows in the span that ends at `end` (s) and quiet beyond their limit, by name.
+
+        Quiet time counts from `since` (s) at the earliest.
+        """
         found = []
         for host in sorted(self._last.keys() - spoke):
             last, role = self._last[host]
@@ -60,19 +52,14 @@ class Heartbeats:
                 del self._last[host]
                 continue
             limit = max(spec.min_s, spec.factor * known.steady)
-            if end - max(last, self._since) > limit:
+            if end - max(last, since) > limit:
                 found.append(Silence(host, end - last, limit, spec))
         return found
 
     def memory(self) -> dict[str, Any]:
         """What must survive a restart, for JSON."""
-        since, talk = (None if time == -math.inf else time for time in (self._since, self._talk))
-        last = {host: list(one) for host, one in self._last.items()}
-        return {"last": last, "since": since, "talk": talk, "only": self._only, "company": self._company}
+        return {"last": {host: list(one) for host, one in self._last.items()}}
 
     def restore(self, memory: Mapping[str, Any]) -> None:
         """Take up what `memory` gave."""
         self._last = {str(host): (float(time), str(role)) for host, (time, role) in memory.get("last", {}).items()}
-        times = (memory.get("since"), memory.get("talk"))
-        self._since, self._talk = (-math.inf if time is None else float(time) for time in times)
-        self._only, self._company = memory.get("only"), bool(memory.get("company"))

@@ -14,6 +14,7 @@ from shared.classify import Classifier
 from shared.features import Window
 from shared.heartbeat import Heartbeats
 from shared.model import Model
+from shared.pulse import Pulse
 from shared.reference import SilenceLimits
 from shared.silence import SilenceWatch
 from shared.values import WINDOW_ROWS, Row, Verdict
@@ -39,6 +40,7 @@ class Judge:
         self._programs = frozenset(model.spec.programs)
         self._watch = SilenceWatch(model.spec.silence) if model.spec.silence else None
         self._hearts = Heartbeats(model.spec.heartbeats) if model.spec.heartbeats else None
+        self._pulse = Pulse()
         self._causes = Causes(model.spec)
         self._span = model.spec.window_s
         self._limits: dict[str, SilenceLimits | None] = {}  # of every host that has spoken
@@ -86,6 +88,7 @@ class Judge:
             for watch in (self._watch, self._hearts):
                 if watch is not None:
                     watch.hear_late(row[2], row[1])
+            self._pulse.hear_late(row[1])
 
     def resume(self) -> None:
         """After `restore` and `warm`: close again, without verdicts, what was judged before the restart."""
@@ -140,12 +143,15 @@ class Judge:
                 self._limits[window.host] = self._limit_of(window.host)
             if self._watch is not None:
                 self._watch.see(window)
-        names = {window.host for window in spoke}
-        silent = self._watch.silent(names, end, self._limits) if self._watch else []
+        self._pulse.hear(spoke)
+        names, since = {window.host for window in spoke}, self._pulse.since
+        silent = self._watch.silent(names, end, self._limits, since) if self._watch else []
         if self._hearts is not None:
-            self._hearts.hear(spoke, end, self._limits)
-            silent += self._hearts.silent(names | {one.host for one in silent}, end, self._limits)
-        return [self._classifier.silence(one, end - self._span, end) for one in silent]
+            self._hearts.hear(spoke, self._limits)
+            known = names | {one.host for one in silent}
+            silent += self._hearts.silent(known, end, self._limits, max(since, self._pulse.woke))
+        told = self._pulse.told(silent, bool(spoke), end)
+        return [self._classifier.silence(one, end - self._span, end) for one in told]
 
     def _limit_of(self, host: str) -> SilenceLimits | None:
         return self.model.reference.silence.get(self.model.host_hash(host))
@@ -156,6 +162,7 @@ class Judge:
             "closed_until": self._ticked if math.isfinite(self._ticked) else None,
             "silence": self._watch.memory() if self._watch else {},
             "heartbeats": self._hearts.memory() if self._hearts else {},
+            "pulse": self._pulse.memory(),
             "causes": self._causes.memory(),
         }
 
@@ -165,6 +172,7 @@ class Judge:
         self._ticked = -math.inf if closed is None else float(closed)
         self._causes.restore(memory.get("causes", []))
         silence, hearts = memory.get("silence", {}), memory.get("heartbeats", {})
+        self._pulse.restore(memory.get("pulse", {}))
         if self._watch:
             self._watch.restore(silence)
         if self._hearts:

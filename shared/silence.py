@@ -59,10 +59,12 @@ class SilenceWatch:
         last = self._last[host]
         return any(last - time < self.spec.expire_s for time in self._present.get(host, {}).values())
 
-    def silent(self, spoke: set[str], end: float, limits: Mapping[str, SilenceLimits | None]) -> list[Silence]:
+    def silent(
+        self, spoke: set[str], end: float, limits: Mapping[str, SilenceLimits | None], since: float = -math.inf
+    ) -> list[Silence]:
         """Hosts with no rows in the window that ends at `end` (s) and quiet beyond their limit, in order of name.
 
-        `limits` is by host name. Hosts gone for a day are forgotten.
+        `limits` is by host name; quiet time counts from `since` (s) at the earliest. Hosts gone for a day are forgotten.
         """
         found = []
         for host in sorted(self._last.keys() - spoke):
@@ -72,7 +74,7 @@ class SilenceWatch:
                 self._present.pop(host, None)
                 continue
             limit = self._limit(host, limits.get(host))
-            if limit is not None and quiet > limit:
+            if limit is not None and min(quiet, end - since) > limit:
                 found.append(Silence(host, quiet, limit, self.spec))
         return found
 

@@ -12,6 +12,8 @@ Row = tuple[int, float, str, str, str, int, str]
 
 NO_SEVERITY = -1
 SILENT = "silence"  # what found a verdict on a host that said nothing
+ALL_HOSTS = "all hosts"  # stands for a host where nobody writes any more; no machine's name has a blank
+LOG_SILENT = "log_silent"  # the kind of that
 WINDOW_ROWS = 20_000  # of one host's window that are read; a flood's others are counted only
 
 

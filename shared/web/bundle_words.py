@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from shared import layout
+from shared.values import LOG_SILENT
 from shared.web import words
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,15 @@ class BundleWords:
 
 
 NO_WORDS = BundleWords()
+NOBODY = RuleWords(
+    "The whole log is silent",
+    "No host has written a line, though some never were that quiet in training.",
+    (
+        "See whether rsyslog still runs on the machine that collects the log, and whether its disk is full.",
+        "See whether the network between the hosts and that machine is up, and whether there was a power cut.",
+        "Windows of this time are judged again when their lines come after all.",
+    ),
+)
 
 
 def words_of(models: Path, agent: str, version: str) -> BundleWords:
@@ -148,14 +158,15 @@ def _rules(agent: Mapping[str, Any]) -> dict[str, RuleWords]:
 
 
 def _silences(agent: Mapping[str, Any]) -> dict[str, RuleWords]:
-    """The words of the agent's silences and heartbeats, by kind."""
-    return {
+    """The words of the agent's silences and heartbeats, by kind, and of the silence of all hosts."""
+    found = {
         str(own["type"]): RuleWords(
             str(own.get("title") or "Silence"), str(own.get("description") or ""), _texts(own.get("helps"))
         )
         for own in [*_mappings([agent.get("silence")]), *_mappings(agent.get("heartbeats"))]
         if own.get("type")
     }
+    return {LOG_SILENT: NOBODY, **found} if found else {}
 
 
 def _alert_line(metadata: Mapping[str, Any], reference: Mapping[str, Any]) -> float | None:

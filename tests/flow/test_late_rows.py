@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inference import state_read as read
-from shared.values import Moved, Row, Verdict
+from shared.values import ALL_HOSTS, Moved, Row, Verdict
 from tests.fakes_judge import FakeJudge, fake_serving
 from tests.flow.test_cycle import START, Pi, expected, told, traffic
 
@@ -205,6 +205,21 @@ def test_a_silence_that_late_rows_disprove_is_taken_back(pi: Pi) -> None:
     (incident,) = read.incidents(pi.db)
     assert (incident.windows, incident.state) == (0, "ended")
     assert "taken back" in incident.description
+
+
+def test_a_late_row_of_any_host_says_that_not_all_were_silent(pi: Pi) -> None:
+    pi.write(line(1, 10), line(9, 3000, "ap2"))
+    pi.now = START + 3400
+    pi.cycle()
+    away = [silence(990, end, host=ALL_HOSTS) for end in (1200, 1500, 2700)]
+    pi.state.commit(pi.standing.cursor, away, {}, pi.standing.incidents, {}, pi.now)
+    pi.write(line(2, 1050))
+    settle(pi)
+    assert [each.window_end - START for each in pi.verdicts() if each.host == ALL_HOSTS] == [2700]
+    pi.write(line(3, 1900, "ap2"))
+    settle(pi)
+    (incident,) = [each for each in read.incidents(pi.db) if each.host == ALL_HOSTS]
+    assert (incident.windows, "taken back" in incident.description) == (0, True)
 
 
 def test_the_silences_of_other_hosts_stay(pi: Pi) -> None:

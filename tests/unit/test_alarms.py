@@ -11,6 +11,9 @@ import pytest
 from inference import outbox, state
 from inference.alarms import WEEK_S, Alarms
 from inference.drifting import DRIFTED, STEADY, UNKNOWN, DriftReport, FeatureDrift
+from inference.source import Cursor
+from inference.telling import Teller
+from shared.values import ALL_HOSTS, LOG_SILENT, SILENT, Moved, Verdict
 
 NOW = 1_773_144_000.0 // WEEK_S * WEEK_S
 
@@ -63,6 +66,36 @@ def test_a_log_that_no_row_comes_into_is_told_of_once(db: sqlite3.Connection) ->
     for minute in range(0, 180, 30):
         alarms.rows(NOW, NOW + 60 * minute, NOW + 60 * minute)
     assert titles(db) == ["no logs for 90 minutes"]
+
+
+def away(agent: str, end: float, quiet_s: float) -> Verdict:
+    moved = (Moved("silence_s", quiet_s, 0.0, 900.0, 1.0),)
+    return Verdict(
+        agent, ALL_HOSTS, end - 300, end, "ap", 0, 1.0, 9.0, True, LOG_SILENT, "critical", 0.8, "all hosts are silent", {},
+        moved, "v1", SILENT,
+    )  # fmt: skip
+
+
+def commit(db: sqlite3.Connection, *verdicts: Verdict) -> None:
+    kept = state.State(db, Teller())
+    kept.commit(Cursor(0, 1), verdicts, {}, kept.open_incidents(), {}, verdicts[0].window_end)
+
+
+def test_a_log_that_is_away_is_told_of_once_whoever_notices_first(db: sqlite3.Connection) -> None:
+    alarms = Alarms(db, True, 60)
+    commit(db, away("wifi", NOW + 1500, 1500))
+    alarms.rows(NOW, NOW + 4000, NOW + 4000)
+    assert titles(db) == ["critical: log silent on all hosts"], "it stands for the rows that are missed"
+    commit(db, away("sshd", NOW + 1800, 1800), away("generic", NOW + 1800, 1800))
+    assert len(titles(db)) == 1, "another agent's hosts are silent for the same reason"
+    db.execute("UPDATE incidents SET state = 'ended'")
+    alarms.rows(NOW + 9000, NOW + 13_000, NOW + 13_000)
+    assert titles(db)[1:] == ["no logs for 67 minutes"]
+    commit(db, away("wifi", NOW + 14_000, 5000))
+    assert len(titles(db)) == 2, "people know since an hour has passed without a row"
+    db.execute("UPDATE incidents SET state = 'ended'")
+    commit(db, away("wifi", NOW + 40_000, 1500))
+    assert len(titles(db)) == 3, "another day's silence is told of again"
 
 
 def test_a_database_that_does_not_answer_is_told_of_once_for_each_outage(db: sqlite3.Connection) -> None:

@@ -1,9 +1,10 @@
-"""Hosts that always talk: their silence is noticed, that of hosts that come and go, or of the whole log, is not."""
+"""Hosts that always talk: their silence is noticed, that of hosts that come and go is not, that of all is one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,10 @@ from shared.agent import AgentSpec, HeartbeatSpec, builtin_agents, parse_agent
 from shared.errors import ConfigError
 from shared.features import Window
 from shared.heartbeat import Heartbeats
+from shared.pulse import Pulse
 from shared.reference import NOTHING_KNOWN, SilenceLimits
+from shared.silence import Silence
+from shared.values import ALL_HOSTS
 from tests.rows import START, STATION, in_order, row
 from trainer.normal import silence_limits
 from trainer.table import tabulate
@@ -28,17 +32,36 @@ def window(host: str, end: float, role: str = "station") -> Window:
     return Window(host, end - SPAN, end, role, 1, (), (), 1, False, (), end - 10, end - 10, {})
 
 
+class Watch:
+    """Heartbeats and the pulse of the log, as a judge has them."""
+
+    def __init__(self) -> None:
+        self.hearts, self.pulse = Heartbeats([SPEC]), Pulse()
+
+    def see(self, spoke: list[Window], end: float) -> list[Silence]:
+        self.pulse.hear(spoke)
+        self.hearts.hear(spoke, LIMITS)
+        since = max(self.pulse.since, self.pulse.woke)
+        return self.pulse.told(self.hearts.silent({each.host for each in spoke}, end, LIMITS, since), bool(spoke), end)
+
+    def memory(self) -> dict[str, Any]:
+        return {"hearts": self.hearts.memory(), "pulse": self.pulse.memory()}
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        self.hearts.restore(memory["hearts"])
+        self.pulse.restore(memory["pulse"])
+
+
 def told(
-    talk: Mapping[str, float], hours: float, hearts: Heartbeats | None = None, begin: float = 0.0
+    talk: Mapping[str, float], hours: float, watch: Watch | None = None, begin: float = 0.0, every: int = 2
 ) -> dict[str, float]:
     """Who talks every ten minutes until which hour → who was told of, and at which hour first."""
-    hearts = hearts or Heartbeats([SPEC])
+    watch = watch or Watch()
     found: dict[str, float] = {}
     for n in range(int((hours - begin) * HOUR / SPAN)):
         end = begin * HOUR + (n + 1) * SPAN
-        spoke = [window(host, end) for host, until in talk.items() if end <= until * HOUR and n % 2 == 0]
-        hearts.hear(spoke, end, LIMITS)
-        for one in hearts.silent({each.host for each in spoke}, end, LIMITS):
+        spoke = [window(host, end) for host, until in talk.items() if end <= until * HOUR and n % every == 0]
+        for one in watch.see(spoke, end):
             found.setdefault(one.host, end / HOUR)
     return found
 
@@ -51,7 +74,7 @@ def test_a_steady_host_that_falls_silent_is_told_of_after_its_limit() -> None:
 
 def test_the_limit_grows_with_the_hosts_own_pauses() -> None:
     hearts = Heartbeats([SPEC])
-    hearts.hear([window("cam", SPAN)], SPAN, LIMITS)
+    hearts.hear([window("cam", SPAN)], LIMITS)
     slow = {**LIMITS, "cam": SilenceLimits(None, None, HOUR)}
     assert not hearts.silent(set(), 4 * HOUR, slow)
     (silence,) = hearts.silent(set(), 5 * HOUR, slow)
@@ -64,17 +87,46 @@ def test_a_host_that_is_not_known_to_be_steady_may_go(host: str) -> None:
 
 
 def test_while_nobody_talks_the_log_is_away_and_afterwards_everybody_has_time() -> None:
-    hearts = Heartbeats([SPEC])
-    assert told({"cam": 10, "printer": 10}, 20, hearts) == {}
-    assert told({"printer": 30}, 30, hearts, 20).keys() == {"cam"}, "it did not come back with the others"
-    assert told({"cam": 40, "printer": 40}, 40, hearts, 30) == {}
+    watch = Watch()
+    away = told({"cam": 10, "printer": 10}, 20, watch)
+    assert away.keys() == {ALL_HOSTS}, "one thing is told, not one of each host"
+    assert 11.9 < away[ALL_HOSTS] < 12.2
+    assert told({"printer": 30}, 30, watch, 20).keys() == {"cam"}, "it did not come back with the others"
+    assert told({"cam": 40, "printer": 40}, 40, watch, 30) == {}
 
 
 def test_after_the_log_was_away_no_host_is_told_of_before_it_could_speak() -> None:
-    hearts = Heartbeats([SPEC])
-    told({"cam": 10, "printer": 10}, 20, hearts)
-    found = told({"printer": 30}, 30, hearts, 20)
+    watch = Watch()
+    told({"cam": 10, "printer": 10}, 20, watch)
+    found = told({"printer": 30}, 30, watch, 20)
     assert 22 <= found["cam"] < 22.2
+
+
+def test_who_was_missed_before_the_log_went_away_is_told_of_on_and_on() -> None:
+    watch = Watch()
+    told({"cam": 10, "printer": 13}, 13, watch)
+    assert told({}, 13.5, watch, 13).keys() == {"cam"}
+    assert told({}, 20, watch, 13.5).keys() == {"cam", ALL_HOSTS}
+
+
+def test_the_log_that_is_away_is_told_in_words_that_name_who_is_missed() -> None:
+    watch = Watch()
+    told({"cam": 10, "printer": 10}, 11, watch)
+    (one,) = [one for n in range(1, 30) for one in watch.see([], 11 * HOUR + n * SPAN)][:1]
+    words = one.spec.description.format(host="x", minutes=1)
+    assert (
+        words
+        == "all hosts have been silent since 1970-01-01 09:54 UTC (cam and printer were never that quiet in training)"
+    )
+    assert (one.spec.type, one.spec.role, one.spec.severity) == ("log_silent", "station", "warning")
+
+
+def test_a_host_is_told_of_only_once_somebody_else_has_spoken() -> None:
+    watch = Watch()
+    told({"cam": 10, "printer": 11.5}, 11.5, watch)
+    late = told({"printer": 30}, 30, watch, 11.5, every=7)
+    assert late.keys() == {"cam"}, "its neighbours talk now and then: the log was there"
+    assert 12 < late["cam"] < 12.7
 
 
 def test_the_only_host_of_a_log_is_missed_too() -> None:
@@ -82,27 +134,35 @@ def test_the_only_host_of_a_log_is_missed_too() -> None:
 
 
 def test_a_host_that_is_gone_for_a_day_is_forgotten() -> None:
-    hearts = Heartbeats([SPEC])
-    told({"cam": 1, "printer": 40}, 30, hearts)
-    assert told({"printer": 40}, 40, hearts, 30) == {}
-    assert "cam" not in hearts.memory()["last"]
+    watch = Watch()
+    told({"cam": 1, "printer": 40}, 30, watch)
+    assert told({"printer": 40}, 40, watch, 30) == {}
+    assert "cam" not in watch.hearts.memory()["last"]
 
 
 def test_a_row_that_came_late_says_that_its_host_had_spoken() -> None:
-    hearts = Heartbeats([SPEC])
-    told({"cam": 10, "printer": 30}, 11, hearts)
-    hearts.hear_late("cam", 10.9 * HOUR)
-    hearts.hear_late("laptop", 10.9 * HOUR)
-    assert told({"printer": 30}, 30, hearts, 11)["cam"] > 12.8
-    assert "laptop" not in hearts.memory()["last"]
+    watch = Watch()
+    told({"cam": 10, "printer": 30}, 11, watch)
+    watch.hearts.hear_late("cam", 10.9 * HOUR)
+    watch.hearts.hear_late("laptop", 10.9 * HOUR)
+    assert told({"printer": 30}, 30, watch, 11)["cam"] > 12.8
+    assert "laptop" not in watch.hearts.memory()["last"]
+
+
+def test_a_late_row_of_anybody_says_that_the_log_was_there() -> None:
+    watch = Watch()
+    told({"cam": 10, "printer": 10}, 11.75, watch)
+    watch.pulse.hear_late(11.7 * HOUR)
+    assert 13.4 < told({}, 20, watch, 11.75)[ALL_HOSTS] < 13.7
 
 
 def test_the_memory_survives_a_restart() -> None:
-    hearts, again = Heartbeats([SPEC]), Heartbeats([SPEC])
-    told({"cam": 10, "printer": 30}, 11, hearts)
-    again.restore(json.loads(json.dumps(hearts.memory())))
-    assert again.memory() == hearts.memory()
-    assert told({"printer": 30}, 30, again, 11) == told({"printer": 30}, 30, hearts, 11)
+    for talk in ({"cam": 10, "printer": 30}, {"cam": 9, "printer": 9}):
+        watch, again = Watch(), Watch()
+        told(talk, 11.5, watch)
+        again.restore(json.loads(json.dumps(watch.memory())))
+        assert again.memory() == watch.memory()
+        assert told({"printer": 30}, 30, again, 11.5) == told({"printer": 30}, 30, watch, 11.5)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from shared.errors import BundleError, ConfigError
 from shared.judge import Judge, replay
 from shared.model import Model, check_golden, load_model
 from shared.reference import SilenceLimits
-from shared.values import Row, Verdict
+from shared.values import ALL_HOSTS, Row, Verdict
 from tests.rows import START, STATION, in_order, join, leave, row, wrong_password
 from trainer.model_config import load_model_config
 from trainer.pipeline import TrainReport, train
@@ -140,6 +140,23 @@ def test_an_access_point_that_falls_silent_is_an_anomaly(model: Model) -> None:
     assert {(v.host, v.type) for v in found} == {("ap1", "ap_hang")}
     assert found[0].rows == 0
     assert found[0].window_end - (START + base + 400 * 19) >= 900
+
+
+def test_when_all_fall_silent_people_are_told_of_one_thing_and_nothing_false_remains(model: Model) -> None:
+    base = 6 * DAY + 9 * 3600
+    away, back = base + 3 * 3600, base + 5 * 3600
+
+    def talk(host: str, first: float, every: int) -> list[Row]:
+        times = [base + first + every * k for k in range(8 * 3600 // every)]
+        return [line for k, at in enumerate(times) if not away <= at < back for line in join(at, k % 12, host)]
+
+    rows = in_order(talk("ap1", 0, 400), talk("ap2", 50, 700))
+    silent = [v for v in replay(rows, Judge(model)) if v.is_anomaly and v.found_by == "silence"]
+    assert {(v.host, v.type, v.severity) for v in silent} == {(ALL_HOSTS, "log_silent", "critical")}
+    assert silent[0].window_end - (START + away) < 2400
+    assert START + back - 300 <= silent[-1].window_end <= START + back
+    assert "all hosts have been silent since 2026-03-09 11:5" in silent[0].description
+    assert len(as_text(silent)) == len([v for v in _restarting(model, rows) if v.found_by == "silence"])
 
 
 def test_an_access_point_whose_rows_were_only_under_way_was_not_silent(model: Model) -> None:
