@@ -12,9 +12,7 @@ from inference.challenging import Awake, Challengers
 from inference.judging import Judges
 from inference.ledger import Ledger
 from inference.models import ModelSlot, Serving
-from inference.state_write import end_incidents
-
-PAUSED = " (over: its agent was paused)"
+from inference.state_write import PAUSED, end_incidents
 
 logger = logging.getLogger(__name__)
 

@@ -26,6 +26,7 @@ _INSERT = (
 _UPDATE = f"UPDATE verdicts SET revision = revision + 1, {', '.join(f'{name} = ?' for name in COLUMNS)} WHERE id = ?"  # noqa: S608
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 TAKEN_BACK = " (taken back: rows that came late made it normal)"
+PAUSED = " (over: its agent was paused)"
 
 
 def save_verdicts(
@@ -108,7 +109,8 @@ def save_hosts(db: sqlite3.Connection, verdicts: Iterable[Verdict]) -> None:
 def kinds_of(db: sqlite3.Connection, incident: sqlite3.Row) -> dict[str, Kind]:
     """The kinds of an incident's verdicts; that which it was named by stays one of them, whatever became of them."""
     rank = SEVERITIES.index(incident["severity"])
-    kinds = {incident["type"]: Kind(rank, incident["confidence"], 0, incident["description"])}
+    words = incident["description"].removesuffix(TAKEN_BACK).removesuffix(PAUSED)
+    kinds = {incident["type"]: Kind(rank, incident["confidence"], 0, words)}
     names = "type, severity, confidence, description, score"
     query = f"SELECT {names} FROM verdicts WHERE incident_id = ? ORDER BY window_start"  # noqa: S608  fixed names
     for row in db.execute(query, (incident["id"],)):
@@ -179,7 +181,10 @@ def _near(db: sqlite3.Connection, verdict: Verdict) -> int | None:
 
 
 def _mend(db: sqlite3.Connection, incident_id: int) -> Incident | None:
-    """Write an incident anew from its verdicts; one that has none left says so, and is over."""
+    """Write an incident anew from its verdicts; one that has none left says so, and is over.
+
+    The note on why it had ended stays.
+    """
     row = db.execute("SELECT * FROM incidents WHERE id = ?", (incident_id,)).fetchone()
     query = "SELECT * FROM verdicts WHERE incident_id = ? ORDER BY window_start"
     windows = [_bare(one) for one in db.execute(query, (incident_id,))]
@@ -193,7 +198,9 @@ def _mend(db: sqlite3.Connection, incident_id: int) -> Incident | None:
     for verdict in windows[1:]:
         whole = widen(whole, verdict)
     whole = replace(whole, key=row["key"], kinds=kinds_of(db, row))
-    _upsert(db, whole, row["state"])
+    number = _upsert(db, whole, row["state"])
+    if row["description"].removesuffix(TAKEN_BACK).endswith(PAUSED):
+        db.execute("UPDATE incidents SET description = description || ? WHERE id = ?", (PAUSED, number))
     return whole
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from inference import state_read as read
 from inference.incident_export import csv_text, detail_values
 from inference.incidents import Incidents
 from inference.source import Cursor
+from inference.state_write import PAUSED, TAKEN_BACK, end_incidents
 from inference.telling import Teller
 from shared.command import main_with_exit_codes
 from shared.errors import RequestError
@@ -281,6 +283,24 @@ def test_severity_rises_and_never_falls_over_restarts(db: sqlite3.Connection) ->
     (row,) = read.incidents(db)
     assert (row.severity, row.type, row.windows) == ("critical", "deauth_flood", 2)
     assert len(Incidents(state.State(db).open_incidents()._open.values())) == 1
+
+
+def test_a_late_row_that_mends_an_ended_incident_keeps_why_it_had_ended(db: sqlite3.Connection) -> None:
+    save(db, anomaly(0), anomaly(1))
+    end_incidents(db, "wifi", PAUSED)
+    late = replace(anomaly(1, words="a worse flood"), score=0.9, rows=99)
+    state.State(db).revise([late, anomaly(2, kind="evil_twin")], [], NOW)
+    (row,) = read.incidents(db)
+    assert (row.description, row.state, row.windows) == ("a worse flood" + PAUSED, "ended", 3)
+    normal = [replace(one, is_anomaly=False, rows=5) for one in (anomaly(0), anomaly(1), anomaly(2))]
+    state.State(db).revise(normal, [], NOW)
+    (row,) = read.incidents(db)
+    assert (row.description, row.windows) == ("a worse flood" + PAUSED + TAKEN_BACK, 0)
+    state.State(db).revise([replace(anomaly(2, words="two twins", kind="evil_twin"), rows=7)], [], NOW)
+    (row,) = read.incidents(db)
+    assert (row.windows, row.state) == (1, "ended")
+    assert row.description.count(PAUSED) == 1
+    assert TAKEN_BACK not in row.description
 
 
 def test_an_older_state_file_gets_the_new_columns(tmp_path: Path) -> None:
