@@ -11,75 +11,22 @@ import psycopg2
 import pytest
 
 from shared.frame import parse_severity
-from shared.values import iso
 from tests.conftest import need
 from tests.daemon_process import Trained, daemon, example_rows, trained
+from tests.log_table import HOSTILE, apply_schema, as_role, count, line, logs, stored
 from tests.postgres_server import PostgresServer
-from tests.rsyslog_server import RsyslogServer, forwarder, to_database
+from tests.rsyslog_server import RsyslogServer, to_database
 from tests.services import running, wait_until
 
-__all__ = ["trained"]
+__all__ = ["logs", "trained"]
 
-SCHEMA = Path(__file__).resolve().parents[2] / "deploy" / "postgres"
 LINES = 20_000
-# What is sent as the whole of a message → what must be stored.
-HOSTILE = {
-    b"bytes \xff\xfe\xc3( that are no UTF-8": "bytes    ( that are no UTF-8",
-    "ssid='caf\u00e9 \U0001f4f6 \u202egnp.exe'".encode(): "ssid='caf\u00e9 \U0001f4f6 \u202egnp.exe'",
-    b"a NUL \x00 and an escape \x1b[2J": "a NUL #000 and an escape #033[2J",
-    b"'); DROP TABLE log_entries; --": "'); DROP TABLE log_entries; --",
-    b"back\\slash \\' and \\\\": "back\\slash \\' and \\\\",
-    b"%s%n%p %program% $!all-json": "%s%n%p %program% $!all-json",
-    b"": "",
-    b"x" * 60_000: "x" * 60_000,
-}
-
-
-def apply_schema(dsn: str, name: str = "schema.sql") -> None:
-    with psycopg2.connect(dsn) as db, db.cursor() as cursor:
-        cursor.execute((SCHEMA / name).read_text())
-    db.close()
-
-
-def as_role(dsn: str, role: str) -> str:
-    return dsn.replace("postgres@", f"{role}@")
-
-
-def stored(dsn: str) -> list[tuple[str, ...]]:
-    db = psycopg2.connect(dsn)
-    with db.cursor() as cursor:
-        cursor.execute("SELECT host, program, pid, message FROM log_entries ORDER BY id")
-        rows = cursor.fetchall()
-    db.close()
-    return rows
-
-
-def count(dsn: str) -> int:
-    db = psycopg2.connect(dsn)
-    with db.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM log_entries")
-        (found,) = cursor.fetchone() or (0,)
-    db.close()
-    return int(found)
-
-
-def line(host: str, program: str, pid: str, message: bytes, time: float, severity: int = 6) -> bytes:
-    """One RFC 5424 line, as a forwarding rsyslog sends it."""
-    return f"<{24 + severity}>1 {iso(time)} {host} {program} {pid or '-'} - - ".encode() + message
-
-
-@pytest.fixture
-def logs(own_postgres: PostgresServer) -> tuple[PostgresServer, str]:
-    """A database with the shipped schema, and its address as the owner."""
-    dsn = own_postgres.create_database()
-    apply_schema(dsn)
-    return own_postgres, dsn
 
 
 @pytest.fixture
 def collector(logs: tuple[PostgresServer, str]) -> Iterator[RsyslogServer]:
     """rsyslogd as shipped, writing as the role that may only add rows."""
-    with running(to_database(need("rsyslog"), as_role(logs[1], "pipit_writer"))) as server:
+    with running(to_database(need("rsyslog"), as_role(logs[1], "pipit_writer"), patience_ms=100)) as server:
         yield server
 
 
@@ -205,24 +152,6 @@ def test_nothing_that_a_sender_may_write_makes_the_database_refuse_a_row(
     assert rows[0] == ("ap1", "hostapd", "", "wlan0: a plain line")
     assert rows[2][3] == "bytes in every field"
     assert len(rows) == len(odd)
-
-
-def test_a_pi_that_forwards_and_is_restarted_itself_loses_no_line_while_the_collector_is_away(
-    logs: tuple[PostgresServer, str], collector: RsyslogServer
-) -> None:
-    _, dsn = logs
-    with running(forwarder(need("rsyslog"), collector)) as pi:
-        pi.send_local(f"<30>Mar 12 10:00:00 hostapd[5]: line {n}".encode() for n in range(100))
-        wait_until(lambda: count(dsn) == 100, "the first hundred")
-        collector.stop()
-        pi.send_local(f"<30>Mar 12 10:00:00 hostapd[5]: line {n}".encode() for n in range(100, 300))
-        pi.stop()
-        pi.start()
-        collector.start()
-        pi.send_local(f"<30>Mar 12 10:00:00 hostapd[5]: line {n}".encode() for n in range(300, 400))
-        wait_until(lambda: len({row[3] for row in stored(dsn)}) >= 399, "the lines of the outage")
-    # The one line that TCP had taken when the collector went may be lost; that is TCP's promise, not ours.
-    assert {(program, pid) for _, program, pid, _ in stored(dsn)} == {("hostapd", "5")}
 
 
 def test_the_reader_may_read_and_the_writer_may_add_and_neither_may_more(logs: tuple[PostgresServer, str]) -> None:
