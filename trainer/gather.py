@@ -70,13 +70,13 @@ def _own(rows: Iterable[Row], learner: Learner) -> Iterator[Row]:
             time = row[1]
             if time > newest:
                 newest = time
-            elif time < first:
+            if time < first:
                 first = time
             yield row
         else:
             others += 1
     learner.rows, learner.own_rows = number, number - others
-    learner.first, learner.last = min(first, newest), newest
+    learner.first, learner.last = first, newest
 
 
 class _LearningExtractor(FeatureExtractor):

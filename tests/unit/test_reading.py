@@ -16,7 +16,9 @@ import pytest
 
 from shared.agent import builtin_agents
 from shared.errors import ExportError, TrainingError
+from shared.values import Row
 from trainer import helper, reading
+from trainer.gather import settle
 from trainer.learn import Learner
 from trainer.source import Source
 from trainer.table import Tables, tabulate
@@ -134,3 +136,11 @@ def test_who_waits_for_a_helper_may_be_told_to_stop(tmp_path: Path) -> None:
             away.result(stop)
     finally:
         away.end()
+
+
+def test_a_share_without_rows_says_nothing_of_the_time() -> None:
+    rows: list[Row] = [(n, 1e9 + n, "ap1", "hostapd", "", 6, "wlan0: AP-ENABLED") for n in range(3)]
+    task = reading.Task(WIFI, "salt", (), None)
+    shares = [reading.gather_all(rows, task, reading.Share(number, 2, {"ap1": 0})) for number in range(2)]
+    learner, _tables = settle(shares, WIFI)
+    assert (learner.first, learner.last) == (1e9, 1e9 + 2)
