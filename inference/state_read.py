@@ -110,10 +110,23 @@ def incidents(
 
 
 def count_incidents(
-    db: sqlite3.Connection, *, since: float = 0.0, state: str | None = None, muted: bool | None = None
+    db: sqlite3.Connection,
+    *,
+    since: float = 0.0,
+    host: str | None = None,
+    type: str | None = None,  # noqa: A002 (the word of the column and of the API)
+    severity: str | None = None,
+    state: str | None = None,
+    marked: str | None = None,
+    muted: bool | None = None,
+    now: float | None = None,
 ) -> int:
-    """How many incidents ended at or after `since`."""
-    where, values = _where(state=state)
+    """How many incidents ended at or after `since`; the filters are those of `incidents`."""
+    where, values = _where(host=host, type=type, severity=severity, state=state)
+    if marked is not None:  # only then is it worth looking at what was said of each
+        moment = time.time() if now is None else now
+        query = f"SELECT count(*) FROM ({INCIDENTS}) WHERE ended >= ?{where}{_marked(marked)}{_muted(muted)}"
+        return int(db.execute(query, (moment, since, *values)).fetchone()[0])
     muting = "" if muted is None else f" AND {'' if muted else 'NOT '}{MUTED}"
     query = f"SELECT count(*) FROM incidents i WHERE ended >= ?{where}{muting}"
     return int(db.execute(query, (since, *values)).fetchone()[0])

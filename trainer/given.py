@@ -40,6 +40,4 @@ def moment(option: str, text: str | None) -> float | None:
     try:
         return parse_time(text)
     except ValueError as error:
-        raise ConfigError(
-            f"{option} {text!r}: {error}; write a date like 2026-03-01 or 2026-03-01T12:00:00Z"
-        ) from error
+        raise ConfigError(f"{option} {text!r} is no date; write one like 2026-03-01 or 2026-03-01T12:00:00Z") from error

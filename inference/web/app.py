@@ -16,8 +16,8 @@ from shared.web.app import NavItem, build_app
 
 NAV = (
     NavItem("Overview", "overview", "home"),
-    NavItem("Incidents", "incidents", "bell", "incidents"),
-    NavItem("Models", "models", "box"),
+    NavItem("Incidents", "incidents", "bell", "incidents", ("mutes",)),
+    NavItem("Models", "models", "box", under=("transfers",)),
     NavItem("Agents", "agents", "eye"),
     NavItem("Drift", "performance", "wave"),
 )

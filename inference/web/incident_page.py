@@ -140,7 +140,7 @@ def _facts(
             if row.rarity is None
             else sample,
         ),
-        Fact("How sure", words.percent(row.confidence), say.FOUND_BY.get(row.found_by, row.found_by)),
+        Fact("How sure", words.percent(row.confidence), say.found_by(row.found_by)),
         Fact("How much", words.figure(rows, "log line"), "in the windows concerned"),
     )
 
@@ -193,7 +193,7 @@ def _found(
     row: read.IncidentRow, verdicts: Sequence[Verdict], rule: RuleWords | None, known: BundleWords
 ) -> tuple[tuple[str, str], ...]:
     """How Pipit found it, as terms and words."""
-    found = [("Found by", words.sentence(say.FOUND_BY.get(row.found_by, row.found_by or "the model")))]
+    found = [("Found by", words.sentence(say.found_by(row.found_by)))]
     if rule is not None:
         found.append(("Kind", f"{rule.title} ({row.type})"))
     line = f"; alert line 1 in {known.threshold:,.0f}" if known.threshold else ""

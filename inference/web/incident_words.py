@@ -10,12 +10,7 @@ from shared.values import Line, Moved, Verdict
 from shared.web import charts, words
 from shared.web.bundle_words import BundleWords
 
-FOUND_BY = {
-    "model": "the model alone",
-    "rule": "a rule alone",
-    "model+rule": "a rule and the model together",
-    "silence": "a pause longer than this host's longest",
-}
+FINDERS = {"rule": "a rule", "model": "the model", "silence": "a pause longer than this host's longest"}
 FEATURES_SHOWN = 6
 UNITS_SHOWN = frozenset({"s", "ms", "dBm", "Mbit/s", "kbit/s", "MHz"})  # the titles say what the others count
 LINES_FIRST, LINES_LAST = 10, 4
@@ -77,6 +72,14 @@ def _halves(incident: IncidentRow) -> tuple[str, str]:
         if found:
             return first, rest.removesuffix(closing) if closing else rest
     return text, ""
+
+
+def found_by(finders: str) -> str:
+    """Who found it: "a rule and the model together", "the model alone", "a pause longer than this host's longest"."""
+    found = [said for name, said in FINDERS.items() if name in finders.split("+")]
+    if len(found) == 1 and finders != "silence":
+        return f"{found[0]} alone"
+    return words.joined(found) + (" together" if len(found) == 2 else "") if found else "the model"
 
 
 def rarity_of(incident: IncidentRow, known: BundleWords) -> str:

@@ -129,7 +129,10 @@ def incidents_page() -> ResponseReturnValue:
     found = read.incidents(db, since=since, now=now, limit=PAGE_ROWS + 1, offset=(page - 1) * PAGE_ROWS, **filters)  # type: ignore[arg-type]
     rows = _listed(room, found[:PAGE_ROWS], now)
     days = [(_day_words(day, now), list(group)) for day, group in groupby(rows, key=lambda row: row.day)]
-    counts = {state: read.count_incidents(db, since=since, state=state or None) for state in ("", *STATES)}
+    counts = {
+        state: read.count_incidents(db, since=since, now=now, **{**filters, "state": state or None})  # type: ignore[arg-type]
+        for state in ("", *STATES)
+    }
     return render_template(
         "incidents.html",
         at="Incidents",
@@ -137,11 +140,12 @@ def incidents_page() -> ResponseReturnValue:
         days=days,
         chosen=chosen,
         counts=counts,
+        everything=read.count_incidents(db),
         shown=len(rows),
         page=page,
         more=len(found) > PAGE_ROWS,
-        kinds=_kinds(room),
-        hosts=[h.host for h in read.hosts(db, since=now)],
+        kinds={**{kind: kind for kind in filter(None, [chosen["type"]])}, **_kinds(room)},
+        hosts=sorted({*(h.host for h in read.hosts(db, since=now)), *filter(None, [chosen["host"]])}),
         filtered=any(chosen[name] for name in ("severity", "type", "host", "since", "marked")),
         muted=[(one, _kind(room, one.agent, one.type), words.moment(one.until, now)) for one in mutes.mutes(db, now)],
     )

@@ -132,7 +132,9 @@ class Account:
         """Make an API token; the text is returned this once and never again."""
         name = name.strip()
         if not 1 <= len(name) <= 64 or not name.isprintable():
-            raise AccountError("A token needs a name of 1 to 64 characters, so that you know later what uses it.")
+            raise AccountError(
+                "A token needs a name of 1 to 64 visible characters, so that you know later what uses it."
+            )
         if scope not in SCOPES:
             raise AccountError("A token may read, or it may do everything (admin).")
         tokens = self.tokens()

@@ -55,7 +55,7 @@ def setup() -> ResponseReturnValue:
     try:
         account.set_up(form.get("token", ""), form.get("password", ""), form.get("again", ""))
     except AccountError as error:
-        return render_template("setup.html", failed=str(error)), 401
+        return render_template("setup.html", failed=str(error), token=form.get("token", "")), 401
     _start_session()
     return redirect(this_site().home, 303)
 
@@ -101,7 +101,7 @@ def access_token_add() -> ResponseReturnValue:
     try:
         text = this_site().account.add_token(name, scope)
     except AccountError as error:
-        return _access_page(token_failed=str(error)), 400
+        return _access_page(token_failed=str(error), typed={"name": name, "scope": scope}), 400
     return _access_page(made=text), 201
 
 

@@ -28,7 +28,7 @@ from shared.web.account import Account
 from shared.web.headers import add_headers
 from shared.web.meter import Meter
 from shared.web.tries import Tries
-from shared.web.visible import visible
+from shared.web.visible import visible, with_code
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +39,16 @@ SiteName = Literal["pi", "trainer"]
 
 
 class NavItem(NamedTuple):
-    """One entry of the bar: its words, the endpoint it leads to, its icon, and the key of its badge."""
+    """One entry of the bar: its words, the endpoint it leads to, its icon, the key of its badge, what lies below it.
+
+    under: the first parts of addresses that belong to it besides its own; an error there leads back to it.
+    """
 
     words: str
     endpoint: str
     icon: str
     badge: str = ""
+    under: tuple[str, ...] = ()
 
 
 @dataclass
@@ -131,6 +135,7 @@ def own_names() -> list[str]:
 def _add_template_helpers(app: Flask, site: Site) -> None:
     app.jinja_env.filters.update(
         v=visible,
+        code=with_code,
         plain=clean,
         amount=words.amount,
         size=words.size,

@@ -26,14 +26,12 @@ def is_api() -> bool:
 
 
 def _check() -> ResponseReturnValue | None:
+    g.signed_in = _has_session()  # first: an error page for somebody signed in keeps its navigation
     if request.routing_exception is not None:
-        if _has_session():
-            g.signed_in = True  # an error page for somebody signed in keeps its navigation
         return None  # unknown address, wrong method or foreign Host: Flask answers with it
     limit = request.max_content_length
     if limit is not None and (request.content_length or 0) > limit:
         raise RequestEntityTooLarge()
-    g.signed_in = _has_session()
     if request.endpoint in this_site().public:
         return None
     if not is_api():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, SecurityError
 
 from shared.clean import clean
 from shared.errors import BundleError, ConfigError, ExportError, PipitError, RequestError, ShipError
-from shared.web.guard import is_api
+from shared.web import words
+from shared.web.app import NavItem, this_site
+from shared.web.guard import back_or_home, is_api
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ PAGES = {
     405: ("This address does not take that kind of request.", "Open it from its page instead."),
     415: ("This body is not what is wanted here.", "Send JSON, with the header Content-Type: application/json."),
     409: ("This cannot be done in the present state.", "Reload the page to see what changed."),
-    413: ("That is too large.", "This address takes 64 kB at most. Nothing was read."),
+    413: ("That is too large.", "Nothing was read."),
     429: ("Too many tries.", "Signing in is possible five times a minute. Wait a minute, then try again."),
     507: ("There is no room left on the disk.", "Make room, then try again. Nothing was kept."),
     500: ("Something in Pipit failed.", "It was written to the log of this service. The daemon goes on by itself."),
@@ -54,11 +57,40 @@ def refuse(status: int, said: str = "") -> Response:
     if is_api():
         answer = jsonify(error={"status": status, "title": title, "detail": clean(said or advice)})
     else:
-        answer = make_response(render_template("error.html", title=title, advice=said or advice, at=None))
+        section = _section()
+        at = section.words if section else None
+        page = render_template(
+            "error.html", title=title, advice=said or advice, at=at, section=section, back=_came_from()
+        )
+        answer = make_response(page)
     answer.status_code = status
     if status == 401:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="pipit"'
     return answer
+
+
+def _section() -> NavItem | None:
+    """The entry of the bar that the address lies below, for somebody signed in; the first page is offered anyway."""
+    first = request.path.split("/")[1]
+    if not first or not g.get("signed_in"):
+        return None
+    return next((item for item in this_site().nav if first in (item.endpoint, *item.under)), None)
+
+
+def _came_from() -> str | None:
+    """The page of this site whose form was refused, as the browser says; it may have been any other that led here."""
+    came = urlsplit(request.headers.get("Referer", ""))
+    if not g.get("signed_in") or request.method == "GET" or came.netloc != request.host:
+        return None
+    if came.path == request.path and "GET" not in getattr(request.url_rule, "methods", ()):
+        return None  # the answer to a form that was refused before: its address shows nothing
+    return back_or_home(came.path + (f"?{came.query}" if came.query else ""))
+
+
+def _too_large() -> str:
+    """How much the address takes; a site says more of its own uploads in `g.limit_words`."""
+    limit = words.size(request.max_content_length or 0)
+    return str(g.get("limit_words") or f"This address takes {limit} at most. Nothing was read.")
 
 
 def _on_http_error(error: HTTPException) -> Response:
@@ -69,6 +101,8 @@ def _on_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if isinstance(error, CSRFError):
         answer = refuse(status, STALE_FORM)
+    elif isinstance(error, RequestEntityTooLarge):
+        answer = refuse(status, _too_large())
     else:
         # Our own sentences are kept; the library's default ones are not written for the people who read this.
         own = error.description or "" if error.description != type(error).description else ""

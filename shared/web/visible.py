@@ -33,6 +33,16 @@ def visible(text: object, limit: int = LIMIT) -> Markup:
     return Markup("".join(parts)) + cut_mark(whole, limit)  # noqa: S704  every part was escaped or made here
 
 
+def with_code(text: str) -> Markup:
+    """A text of our own as HTML: what stands between `backticks` as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts)
+    )
+
+
 def is_harmless(character: str) -> bool:
     """Whether a character shows as itself and changes nothing around it."""
     return character.isprintable() and character not in BLANKS and not "\ufe00" <= character <= "\ufe0f"

@@ -58,6 +58,12 @@ def share(part: float, digits: int) -> str:
     return f"{part * 100:.{digits}f} %"
 
 
+def plain_share(part: float) -> str:
+    """A part of a whole as exactly as it needs: 0.976 is "97.6 %", 1.0 is "100 %"."""
+    whole = round(part * 100)
+    return f"{whole} %" if abs(part * 100 - whole) < 0.05 else f"{part * 100:.1f} %"
+
+
 def sentence(text: str) -> str:
     """The text with a capital first letter (str.capitalize would spoil the rest)."""
     return text[:1].upper() + text[1:]

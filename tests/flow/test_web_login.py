@@ -30,6 +30,12 @@ def test_the_first_visitor_is_led_to_the_set_up_page_and_needs_the_token(app: Fl
     assert client.get("/").status_code == 200
 
 
+def test_two_passwords_that_differ_do_not_cost_the_token(app: Flask) -> None:
+    client = app.test_client()
+    answer = post(client, "/setup", "/setup", token="a-long-token", password=PASSWORD, again=PASSWORD + "x")
+    assert 'value="a-long-token"' in answer.get_data(as_text=True)
+
+
 def test_a_second_visitor_cannot_set_the_password_again(app: Flask) -> None:
     set_up(app)
     client = app.test_client()

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from inference import state, state_read
 from inference.bundle_store import BundleStore
+from inference.web import incident_words
 from inference.web.app import create_app
 from tests import web_data, web_states
 from tests.web_client import post, signed_in
@@ -232,3 +233,27 @@ def test_of_a_dead_daemon_nothing_is_said_to_be_well_that_nobody_looks_at(tmp_pa
     page = signed_in(web_states.dead(tmp_path)).get("/").get_data(as_text=True)
     assert "Not read" in page
     assert "4 s behind" not in page
+
+
+def test_the_first_line_counts_what_fits_the_choice(client: FlaskClient) -> None:
+    assert h1(client, "/incidents") == "Ten incidents, two of them open."
+    assert h1(client, "/incidents?host=cam-lobby") == "Two incidents fit this choice, one of them open."
+    assert h1(client, "/incidents?host=cam-lobby&marked=none") == "Two incidents fit this choice, one of them open."
+    page = client.get("/incidents?host=nobody&marked=false").get_data(as_text=True)
+    assert "Ten incidents lie outside this choice." in page
+    assert '<option value="nobody" selected>' in page
+
+
+@pytest.mark.parametrize(
+    ("finders", "said"),
+    [
+        ("model", "the model alone"),
+        ("rule", "a rule alone"),
+        ("model+rule", "a rule and the model together"),
+        ("silence", "a pause longer than this host's longest"),
+        ("model+rule+silence", "a rule, the model and a pause longer than this host's longest"),
+        ("", "the model"),
+    ],
+)
+def test_who_found_it_is_said_in_words_whoever_worked_together(finders: str, said: str) -> None:
+    assert incident_words.found_by(finders) == said

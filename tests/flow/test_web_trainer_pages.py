@@ -14,9 +14,13 @@ from werkzeug.test import TestResponse
 
 from tests import web_data, web_trainer
 from tests.web_client import csrf_of, post, signed_in
-from trainer import catalogue
+from trainer import catalogue, history, jobs
+from trainer.history import Transfer
 from trainer.jobs import JobStore
+from trainer.orders import EvaluateOrder
+from trainer.web import gate_words, history_page
 from trainer.web.app import create_app
+from trainer.web.model_facts import metrics
 
 VERSION = web_trainer.VERSION
 EXPORT = b"timestamp,host,program,message\n2026-03-03T00:00:01Z,ap1,hostapd,hello\n"
@@ -198,8 +202,62 @@ def test_history_is_filtered_and_comes_as_a_table(client: FlaskClient) -> None:
     assert "<h1>One thing happened, and it went wrong.</h1>" in page
     rows = client.get("/history.csv").get_data(as_text=True).splitlines()
     assert rows[0] == "time,what,about,details,seconds,result,by"
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert "at least 7" in follow(client, post(client, "/history/clean-up", "/history", days="3"))
+
+
+def test_history_lists_what_a_command_trained_and_measured(client: FlaskClient, tmp_path: Path) -> None:
+    """No job knows of it: the registry does."""
+    gate = {"passed": False, "reason": "x"}
+    said = {"method": "labels", "exports": ["march.csv"], "gate": gate}
+    catalogue.add_evaluation(tmp_path / "models", tmp_path, "wifi", VERSION, said, web_data.NOW - 3600)
+    page = html.unescape(re.sub(r"<[^>]+>", " ", client.get("/history").get_data(as_text=True)))
+    assert re.search(rf"Trained\s+wifi {VERSION}\s+06:00\s+5 s\s+from riverside.csv.gz\s+Model {VERSION}", page)
+    assert re.search(rf"Evaluated\s+wifi {VERSION}\s+20:16\s+–\s+on march.csv\s+Gate missed", page)
+    assert f'href="{ADDRESS}">Trained' in client.get("/history").get_data(as_text=True)
+
+
+def test_a_measurement_that_a_job_took_stands_in_the_history_once(client: FlaskClient, tmp_path: Path) -> None:
+    store, begun = JobStore(tmp_path), web_data.NOW - 300
+    job = store.submit(EvaluateOrder("wifi", VERSION, "week.csv"), "admin", begun)
+    store.end(2, jobs.CANCELLED, begun)
+    store.claim("work", begun)
+    catalogue.add_evaluation(tmp_path / "models", tmp_path, "wifi", VERSION, {"exports": ["week.csv"]}, begun + 9)
+    store.end(job.number, jobs.COMPLETED, begun + 10, result={"version": VERSION})
+    rows = client.get("/history.csv?what=Evaluated").get_data(as_text=True).splitlines()
+    assert len(rows) == 2
+
+
+def test_a_version_that_another_one_took_the_place_of_is_not_said_to_serve(client: FlaskClient, tmp_path: Path) -> None:
+    for n, version in enumerate(("20260313_000000", "20260314_000000")):
+        sent = Transfer(web_data.NOW + n, "ship", "pi-cabin", "wifi", version, 50 + n, 1, 1.0, "loaded")
+        history.record(tmp_path, sent)
+    for path in ("/fleet", "/history"):
+        page = client.get(path).get_data(as_text=True)
+        newer, older = page.index("20260314_000000", page.index("Transfers") if path == "/fleet" else 0), None
+        older = page.index("20260313_000000", newer)
+        assert "Serves, on probation" in page[newer:older]
+        assert "Replaced since" in page[older : older + 600]
+
+
+def test_a_long_history_comes_in_pages(client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_page, "SHOWN", 5)
+    for n in range(6):
+        history.record(tmp_path, Transfer(1e9 + n, "ship", "pi-lab", "wifi", VERSION, 1, 1, 1.0, "good"))
+    first, second = (client.get(f"/history?target=pi-lab&page={n}").get_data(as_text=True) for n in (1, 2))
+    assert "page=2" in first
+    assert "target=pi-lab" in first
+    assert second.count('<th scope="row">') == 2
+    assert "Older" not in second
+
+
+def test_figures_have_their_units() -> None:
+    rows = dict(
+        metrics({"evaluation": {"metrics": {"named_right": 1.0, "median_delay_s": 213.8, "precision": 0.9667}}})
+    )
+    assert rows == {"Called by the right name": "100 %", "Median delay": "4 min", "Precision of windows": "96.7 %"}
+    bound = {"checks": [{"metric": "episode_recall", "at_least": 0.5, "value": 0.976, "passed": True}]}
+    assert gate_words.checks(bound)[0][1:3] == ("at least 50 %", "97.6 %")
 
 
 def test_cleaning_up_keeps_what_runs_somewhere(client: FlaskClient, tmp_path: Path) -> None:

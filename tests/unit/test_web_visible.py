@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.web.visible import is_hostile, visible
+from shared.web.visible import is_hostile, visible, with_code
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,8 @@ def test_plain_text_is_not_called_hostile() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert str(visible(None)) == ""
+
+
+def test_what_stands_between_backticks_is_code() -> None:
+    assert with_code("else `inbox` in <the> folder") == "else <code>inbox</code> in &lt;the&gt; folder"
+    assert with_code("one ` alone") == "one ` alone"

@@ -144,7 +144,7 @@ def moment(name: str, value: str | None) -> float | None:
     try:
         return parse_time(value)
     except ValueError as error:
-        raise ConfigError(f"{name} {value!r}: {error}; write a date like 2026-03-01 or 2026-03-01T12:00:00Z") from error
+        raise ConfigError(f"{name} {value!r} is no date; write one like 2026-03-01 or 2026-03-01T12:00:00Z") from error
 
 
 def _checked(room: Room, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, g, request
 
+from shared.web import words
 from shared.web.app import NavItem, build_app
 from shared.web.refusals import refuse
 from trainer.config import Settings
@@ -30,13 +31,17 @@ from trainer.web import (
 from trainer.web.room import Room
 
 NAV = (
-    NavItem("Models", "models", "box"),
-    NavItem("Train", "train", "play"),
-    NavItem("Fleet", "fleet", "ship"),
+    NavItem("Models", "models", "box", under=("compare", "clean-up")),
+    NavItem("Train", "train", "play", under=("jobs", "exports", "fetch")),
+    NavItem("Fleet", "fleet", "ship", under=("ship", "rollback", "catch-up")),
     NavItem("History", "history", "clock"),
 )
 UPLOADS = frozenset({"train"})  # pages that take a file; the API's table says so itself
 FORM_BYTES = 256 * 1024  # what the form around the file may take
+TOO_LARGE = (
+    "An upload may have {} (TRAINING_MAX_UPLOAD), and nothing of this one was kept. Compress it with gzip, export fewer"
+    " days, or lay the file into {} yourself."
+)
 FULL = "The disk is full: nothing was kept. Make room, then send it again."
 
 
@@ -98,6 +103,7 @@ def _take_uploads(app: Flask, settings: Settings) -> None:
     def _widen() -> None:
         if request.endpoint in UPLOADS and request.method == "POST":
             request.max_content_length = settings.max_upload * 1_000_000 + FORM_BYTES
+            g.limit_words = TOO_LARGE.format(words.size(settings.max_upload * 1_000_000), settings.exports_dir)
 
     hooks = app.before_request_funcs[None]
     hooks.insert(0, hooks.pop())  # the guard looks at the size, and was attached first

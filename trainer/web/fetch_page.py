@@ -75,7 +75,7 @@ def _order(room: Room, given: Mapping[str, str], errors: dict[str, str]) -> Fetc
         try:
             times[name] = moment(name, given.get(name, "").strip())
         except ConfigError as error:
-            errors[name] = str(error)
+            errors[name] = str(error).removeprefix(f"{name} ")
     if errors:
         return None
     try:

@@ -22,6 +22,7 @@ LIVE_S = 15
 LIVE_SHIPPING_S = 2
 TRANSFERS_SHOWN = 10
 BY = "admin"
+UNKNOWN_PI = "No Pi of that name is in the list."
 TARGET_FIELDS = ("name", "url", "identity", "known_hosts", "groups")
 
 
@@ -68,7 +69,7 @@ def target_remove(name: str) -> ResponseReturnValue:
     try:
         forget_target(this_room().state_dir, name, this_room().now())
     except ConfigError:
-        abort(404)
+        abort(404, UNKNOWN_PI)
     session["notice"] = f"{name} is no longer in the list. What it runs stays as it is."
     return redirect(url_for("fleet"), 303)
 
@@ -76,9 +77,13 @@ def target_remove(name: str) -> ResponseReturnValue:
 def ship() -> ResponseReturnValue:
     """Who gets a version and when: asked for once more, then started."""
     room = this_room()
-    entry = room.model(request.values.get("model", ""))
-    if entry is None or entry.fault:
-        abort(404)
+    if not request.values.get("model"):
+        return _to_fleet("Choose here what is shipped, and to whom.")
+    entry = room.model(request.values["model"])
+    if entry is None:
+        abort(404, "This model is not on this machine any more: the page Models lists what is.")
+    if entry.fault:
+        abort(409, f"{entry.version} is damaged and cannot be shipped: {entry.fault}")
     to = request.values.get("to", "all")
     members = _members(room, to)
     if request.method == "GET":
@@ -104,12 +109,14 @@ def rollback() -> ResponseReturnValue:
     """Back to a former version on one Pi: asked for once more, then started."""
     room, name = this_room(), request.values.get("target", "")
     agent = request.values.get("agent", "")
+    if not name:
+        return _to_fleet("Choose here which Pi goes back: the button stands in its row.")
     if name not in room.targets():
-        abort(404)
+        abort(404, UNKNOWN_PI)
     if request.method == "POST":
         version = request.form.get("version", "")
         if version and room.model(version, agent or None) is None:
-            abort(404)
+            abort(404, "That version is not on this machine any more: choose another one.")
         job = room.submit(RollbackOrder(name, agent or None, version or None), BY)
         return redirect(url_for("job", number=job.number), 303)
     running = room.serving().get((name, agent), "")
@@ -117,6 +124,12 @@ def rollback() -> ResponseReturnValue:
     return render_template(
         "rollback.html", at="Fleet", target=room.targets()[name], agent=agent, running=running, former=former[:10]
     )
+
+
+def _to_fleet(said: str) -> ResponseReturnValue:
+    """To the page where the choice is made, for an address without one."""
+    session["notice"] = said
+    return redirect(url_for("fleet"), 303)
 
 
 def _fleet_page(given: Mapping[str, str], errors: Mapping[str, str]) -> str:

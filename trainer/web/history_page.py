@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from flask import Flask, Response, redirect, render_template, request, session, url_for
@@ -16,32 +15,12 @@ from shared.frame import parse_time
 from shared.values import iso
 from shared.web import words
 from trainer import history
-from trainer.history import Transfer
-from trainer.jobs import Job
-from trainer.orders import LANES
-from trainer.web import job_words, transfer_words
+from trainer.web.history_entries import Entry, entries
 from trainer.web.room import Room, this_room
 
 KINDS = ("Trained", "Evaluated", "Shipped", "Rolled back", "Refused")
 SHOWN = 100
-MOST = 10_000
 LEAST_DAYS = 7
-BAD = frozenset({"refused", "returned", "failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing that happened. `link`: a job's number."""
-
-    at: float
-    kind: str
-    about: str
-    details: str
-    took: float
-    state: tuple[str, str, str]
-    by: str
-    target: str = ""
-    link: int | None = None
 
 
 def add_pages(app: Flask) -> None:
@@ -54,13 +33,13 @@ def add_pages(app: Flask) -> None:
 def page() -> ResponseReturnValue:
     """What happened, newest first, a day at a time."""
     room = this_room()
-    now, found = room.now(), _asked(room)
-    days = [(words.day(rows[0].at), rows) for _, rows in _by_day(found[:SHOWN])]
-    today = words.day(now)
+    now, found, number = room.now(), _asked(room), max(1, request.args.get("page", 1, type=int))
+    shown = found[(number - 1) * SHOWN : number * SHOWN]
+    filters = {name: value for name in ("what", "target", "since") if (value := request.args.get(name))}
     return render_template(
-        "history.html", at="History", days=[(f"Today, {day}" if day == today else day, rows) for day, rows in days],
-        count=len(found), shown=min(SHOWN, len(found)), kinds=KINDS, targets=sorted(room.targets()), asked=request.args,
-        headline=_headline(found), least_days=LEAST_DAYS,
+        "history.html", at="History", days=[(_day(rows[0].at, now), rows) for _, rows in _by_day(shown)], kinds=KINDS,
+        targets=sorted({*room.targets(), *filter(None, [filters.get("target")])}), asked=filters, page=number,
+        more=len(found) > number * SHOWN, headline=_headline(found, bool(filters)), least_days=LEAST_DAYS,
     )  # fmt: skip
 
 
@@ -70,7 +49,8 @@ def as_csv() -> ResponseReturnValue:
     table = csv.writer(text)
     table.writerow(["time", "what", "about", "details", "seconds", "result", "by"])
     for one in _asked(this_room()):
-        cells = (one.kind, one.about, one.details, f"{one.took:.1f}", one.state[0], one.by)
+        took = "" if one.took is None else f"{one.took:.1f}"
+        cells = (one.kind, one.about, one.details, took, one.state[0], one.by)
         table.writerow([iso(int(one.at)), *(clean_csv(cell) for cell in cells)])
     answer = Response(text.getvalue(), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="pipit-history.csv"'
@@ -99,41 +79,23 @@ def _asked(room: Room) -> list[Entry]:
         start = parse_time(since) if since else 0.0
     except ValueError:
         start = 0.0
-    return [one for one in _entries(room) if what in ("", one.kind) and target in ("", one.target) and one.at >= start]
+    return [one for one in entries(room) if what in ("", one.kind) and target in ("", one.target) and one.at >= start]
 
 
-def _entries(room: Room) -> list[Entry]:
-    jobs = room.jobs.listed(kinds=LANES["work"], limit=MOST)
-    found = [*map(_of_transfer, room.transfers(limit=MOST)), *(_of_job(job, room.now()) for job in jobs)]
-    return sorted(found, key=lambda one: -one.at)
+def _by_day(rows: Iterable[Entry]) -> list[tuple[str, Sequence[Entry]]]:
+    return [(day, list(group)) for day, group in groupby(rows, key=lambda one: words.date_of(one.at))]
 
 
-def _of_job(job: Job, now: float) -> Entry:
-    kind = "Evaluated" if job.kind == "evaluate" else "Trained"
-    about = f"{job.agent} {job.result.get('version', '')}".strip()
-    details = job.error or f"from {job.subject}"
-    at = job.started or job.created
-    return Entry(
-        at, kind, about, details, job_words.took(job, now), job_words.state_words(job), job.by, link=job.number
-    )
+def _day(at: float, now: float) -> str:
+    day = words.day(at)
+    if words.date_of(at) == words.date_of(now):
+        return f"Today, {day}"
+    return day if now - at < 180 * words.DAY_S else f"{day} {words.date_of(at)[:4]}"
 
 
-def _of_transfer(one: Transfer) -> Entry:
-    kind = "Rolled back" if one.what == history.ROLLBACK else "Shipped"
-    kind = "Refused" if one.state in BAD else kind
-    beside = ", beside what serves" if one.what == history.CHALLENGE else ""
-    details = f"to {one.target}{beside}" + (f": {one.reason}" if one.reason else "")
-    state = transfer_words.transfer_words(one.state, one.code)
-    return Entry(one.at, kind, f"{one.agent} {one.version}", details, one.seconds, state, one.target, one.target)
-
-
-def _by_day(entries: Iterable[Entry]) -> list[tuple[str, Sequence[Entry]]]:
-    return [(day, list(rows)) for day, rows in groupby(entries, key=lambda one: words.date_of(one.at))]
-
-
-def _headline(found: Sequence[Entry]) -> str:
+def _headline(found: Sequence[Entry], is_filtered: bool) -> str:
     if not found:
-        return "Nothing has happened yet that this asks for."
+        return "Nothing fits this choice." if is_filtered else "Nothing has happened yet."
     bad = sum(one.state[1] == "high" for one in found)
     first = f"{words.sentence(words.counted(len(found), 'thing'))} happened"
     if not bad:

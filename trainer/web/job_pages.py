@@ -39,7 +39,7 @@ def job(number: int) -> ResponseReturnValue:
         left=job_words.left(found, earlier, now), steps=job_words.steps(found), took=job_words.took(found, now),
         limit_s=limit_s, limit_bytes=room.settings.max_memory_usage * 1_000_000,
         log=_parted(log_lines(room, found)[-LOG_LINES:]), earlier=[_row(one, now) for one in earlier[:EARLIER]],
-        began=words.moment(found.started or found.created, now),
+        began=words.moment(found.started or found.created, now), again=_again(found),
     )  # fmt: skip
 
 
@@ -71,6 +71,11 @@ def job_pause(number: int) -> ResponseReturnValue:
         else f"Job {number} goes on." if go_on else f"Job {number} begins no further wave; what is under way is finished."
     )  # fmt: skip
     return redirect(url_for("job", number=number), 303)
+
+
+def _again(one: Job) -> dict[str, str]:
+    """What the page Train is opened with for another try: the export and agent of this one."""
+    return {"export": one.exports[0], "agent": one.agent} if one.lane == "work" and one.exports else {}
 
 
 def rows(limit: int, kinds: Sequence[str]) -> list[tuple[Job, str, str, tuple[str, str, str]]]:

@@ -13,7 +13,7 @@ from shared.web.fact import Fact
 from trainer.gate import WORDS
 from trainer.registry import ModelEntry
 from trainer.web.comparison import SHOWN, metrics_of
-from trainer.web.gate_words import found_of
+from trainer.web.gate_words import found_of, measure
 
 ROLES = {"ap": "access points", "station": "stations"}
 FEATURES_SHOWN = 8
@@ -67,10 +67,11 @@ def metrics(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "false_incidents" in measured and "host_weeks" in measured:
         many = f"{measured['false_incidents']:.0f} in {words.amount(measured['host_weeks'])} host-weeks"
         rows.append(("False incidents", many))
-    for name in (*SHOWN, "understood"):
-        if name in measured and name not in ("episode_recall", "false_incidents_per_host_week"):
-            seconds = name.endswith("_s")
-            rows.append((WORDS[name], words.lasted(measured[name]) if seconds else words.amount(measured[name])))
+    rows += [
+        (WORDS[name], measure(name, measured[name]))
+        for name in (*SHOWN, "understood")
+        if name in measured and name not in ("episode_recall", "false_incidents_per_host_week")
+    ]
     others = {"episodes", "episodes_found", "false_incidents", "host_weeks", *SHOWN, "understood"}
     if not rows:
         rows = [(words.sentence(n.replace("_", " ")), words.amount(v)) for n, v in measured.items() if n not in others]
@@ -80,7 +81,7 @@ def metrics(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
 def made_of(entry: ModelEntry) -> list[tuple[str, str]]:
     """Settings, libraries and hashes, as terms and words."""
     meta = entry.metadata
-    chosen = ", ".join(f"{name} {value}" for name, value in map_of(meta.get("hyperparameters")).items())
+    chosen = ", ".join(f"{name} {_said(value)}" for name, value in map_of(meta.get("hyperparameters")).items())
     libraries = ", ".join(f"{name} {version}" for name, version in map_of(meta.get("library_versions")).items())
     memory = meta.get("training_memory_usage")
     found = [
@@ -90,6 +91,10 @@ def made_of(entry: ModelEntry) -> list[tuple[str, str]]:
         ("Configuration", str(meta.get("config_hash") or "")[:16]),
     ]
     return [(term, said) for term, said in found if said]
+
+
+def _said(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else "none" if value is None else str(value)
 
 
 def exports(metadata: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -117,7 +122,7 @@ def alert_line(metadata: Mapping[str, Any]) -> str:
     """The alert line as a rarity."""
     thresholds = map_of(metadata.get("thresholds"))
     if thresholds.get("rarity") is None and thresholds.get("score") is not None:
-        return "rarer than all it learnt"
+        return "beyond all it learnt"
     return words.rarity(thresholds.get("rarity"))
 
 

@@ -64,7 +64,7 @@ def headline(
     on = [target for (target, agent), version in serving.items() if (agent, version) == (newest.agent, newest.version)]
     if not target_count:
         return f"The newest {newest.agent} model is {newest.version}; no Pi is known yet."
-    where = f"runs on {len(on)} of {target_count} Pis" if on else "runs on no Pi yet"
+    where = f"runs on {len(on)} of {target_count} Pis" if on else "runs on no Pi"
     passed = "passed its gate and " if (gate or {}).get("passed") else ""
     return f"The newest {newest.agent} model {passed}{where}."
 
@@ -124,7 +124,7 @@ def lead_of(entry: ModelEntry, on: Sequence[str]) -> str:
     if left:
         are = "was" if left == 1 else "were"
         said += f" {words.sentence(words.counted(left, 'window'))} looked like an attack and {are} not learnt."
-    return f"{said} It runs on {', '.join(on)}." if on else f"{said} It runs nowhere yet."
+    return f"{said} It runs on {', '.join(on)}." if on else f"{said} It runs on no Pi."
 
 
 def _finding(metadata: Mapping[str, Any]) -> str:

@@ -130,7 +130,7 @@ def _order(typed: Typed, chosen: str | None, room: Room) -> TrainOrder | None:
         try:
             times[name] = moment(name, values.get(name))
         except ConfigError as error:
-            typed.errors[name] = str(error)
+            typed.errors[name] = str(error).removeprefix(f"{name} ")
     if typed.errors:
         return None
     same: dict[str, Any] = {"exports": (one.name,), "agent": agent, "overrides": overrides, "labels": labels}
@@ -232,8 +232,12 @@ def _facts(report: Mapping[str, Any], now: float) -> list[Fact]:
     return [
         Fact("Rows", f"{report['valid_rows']:,} good", f"{bad:,} bad, left out" if bad else "none bad"),
         Fact("Time", _span(report), span),
-        Fact("Hosts", f"{report['host_count']:,}", f"{report['agent_share']:.0%} of the rows are {report['agent']}'s"),
-        Fact("Known lines", f"{1 - report['unknown_share']:.1%}", "of the agent's rows fit a pattern"),
+        Fact(
+            "Hosts",
+            f"{report['host_count']:,}",
+            f"{words.percent(report['agent_share'])} of the rows are {report['agent']}'s",
+        ),
+        Fact("Known lines", words.plain_share(1 - report["unknown_share"]), "of the agent's rows fit a pattern"),
     ]
 
 

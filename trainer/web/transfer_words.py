@@ -19,6 +19,7 @@ TRANSFERS = {
     "skipped": ("Not sent", "", "s-off"),
     "unknown": ("Not known", "mid", "s-wait"),
 }
+REPLACED = ("Replaced since", "", "s-off")
 
 
 def transfer_words(state: str, code: str = "") -> tuple[str, str, str]:
@@ -28,6 +29,13 @@ def transfer_words(state: str, code: str = "") -> tuple[str, str, str]:
     return TRANSFERS.get(state, (words.sentence(state), "", "s-off"))
 
 
+def state_of(row: Transfer) -> tuple[str, str, str]:
+    """The same of one transfer, as far as it still holds: a version that another one took the place of serves no more."""
+    if row.replaced and row.state == "loaded":
+        return REPLACED
+    return transfer_words(row.state, row.code)
+
+
 def transfers(rows: Iterable[Transfer], now: float) -> list[tuple[Transfer, str, tuple[str, str, str]]]:
     """Transfers with their time and state in words."""
-    return [(row, words.moment(row.at, now), transfer_words(row.state, row.code)) for row in rows]
+    return [(row, words.moment(row.at, now), state_of(row)) for row in rows]

@@ -11,6 +11,19 @@
     form.set('theme', root.dataset.theme);
     fetch(theme.action, { method: 'POST', body: form, redirect: 'manual' }).catch(() => {});
   });
+  // What was pressed is sent once: the button rests until the answer is here, or the page is come back to.
+  document.addEventListener('submit', (event) => {
+    const button = event.submitter;
+    if (!button || event.defaultPrevented || event.target.method !== 'post') return;
+    setTimeout(() => { button.disabled = true; button.setAttribute('aria-busy', 'true'); }); // after its value is taken along
+    window.addEventListener('pageshow', () => { button.disabled = false; button.removeAttribute('aria-busy'); }, { once: true });
+  });
+  // A file that is too large is told of before it is sent.
+  document.querySelectorAll('input[type=file][data-most]').forEach((field) => field.addEventListener('change', () => {
+    const over = [...field.files].some((file) => file.size > field.dataset.most);
+    field.setCustomValidity(over ? field.dataset.over : '');
+    if (over) field.reportValidity();
+  }));
   // Live pages: fetch the same page and swap <main>; never while the focus is inside or something is folded otherwise than it came.
   const main = document.querySelector('main[data-live]'), note = document.querySelector('[data-live-note]');
   if (!main || !note) return;
@@ -32,11 +45,13 @@
       if (!answer.ok || answer.redirected) throw new Error(answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
       const fresh = page.querySelector('main');
-      main.dataset.live = fresh.dataset.live || main.dataset.live;
       main.replaceChildren(...fresh.childNodes);
       asSent();
+      document.title = page.title;
       document.querySelector('.nav')?.replaceWith(page.querySelector('.nav'));
-      note.textContent = page.querySelector('[data-live-note]').textContent;
+      note.textContent = page.querySelector('.foot span').textContent;
+      if (!fresh.dataset.live) return button.remove(); // it has come to its end: nothing changes any more
+      main.dataset.live = fresh.dataset.live;
     } catch { if (!note.textContent.startsWith(lost)) note.textContent = lost + note.textContent; }
     again();
   };
