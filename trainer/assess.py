@@ -21,7 +21,8 @@ from trainer.source import Source
 from trainer.table import tabulate
 from trainer.watched import Cancelled, Progress, part
 
-TABLE_SHARE = 0.3  # of the work is making windows
+TABLE_SHARE = 0.3  # of the work without labels is making windows
+READ_SHARE = 0.95  # of the work with labels is judging what is read
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,19 @@ def assess(
         ExportError: an export cannot be read.
     """
     source = Source(exports, start, end, check)
-    progress("evaluate", 0.0)
+
+    def told(share: float) -> None:
+        progress("evaluate", share)
+
+    told(0.0)
     if labels:
-        found = evaluate(model, source.rows(), labels, budget=budget, seed=seed, check=check)
+        found = source.ordered(
+            lambda rows: evaluate(model, rows, labels, budget=budget, seed=seed, check=check),
+            part(told, 0.0, READ_SHARE),
+        )
     else:
-        found = _injected(model, source, budget, seed, faults_each, check, lambda share: progress("evaluate", share))
-    progress("evaluate", 1.0)
+        found = _injected(model, source, budget, seed, faults_each, check, told)
+    told(1.0)
     events = found.events
     asked = asked_of(model.metadata) if thresholds is None else thresholds
     gate = check_gate(asked, found.metrics, false=events.false_incidents, host_weeks=events.host_weeks)
@@ -88,18 +96,16 @@ def _injected(
     model: Model, source: Source, budget: float | None, seed: int, each: int, check: Cancelled, progress: Progress
 ) -> Evaluation:
     spec, config = model.spec, TrainConfig()
-    tables = tabulate(source.rows(), spec, model.reference.known)
+    tables = source.ordered(lambda rows: tabulate(rows, spec, model.reference.known), part(progress, 0.0, TABLE_SHARE))
     clean = guard(tables.roles, spec, config)
     roles = {role: table for role, table in clean.roles.items() if role in model.forests}
     progress(TABLE_SHARE)
     material = Material(spec, config, roles, tables, Learner(spec, ""), source)
     if not roles:
         return replace(evaluate(model, (), ()), notes=("the export holds no window of the model's roles",))
-    first, end = material.span
-    halves = {"first_half": (first, (first + end) // 2), "second_half": ((first + end) // 2, end)}
     return evaluate_injected(
-        model, source, material.clean_between(first, end), halves, avoid=material.unclean(), budget=budget, each=each,
-        seed=seed, processes=processes_for(source), check=check, progress=part(progress, TABLE_SHARE, 1.0),
+        model, source, material.clean_between(*material.span), material.span, avoid=material.unclean(), budget=budget,
+        each=each, seed=seed, processes=processes_for(source), check=check, progress=part(progress, TABLE_SHARE, 1.0),
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def evaluate_injected(
     model: Model,
     source: Source,
     clean: Clean,
-    parts: Mapping[str, tuple[int, int]],
+    span: tuple[int, int],
     *,
     avoid: Collection[tuple[str, int]] = (),
     episodes: Sequence[Episode] = (),
@@ -59,32 +59,32 @@ def evaluate_injected(
     each: int = EACH,
     seed: int = 42,
     reference: Mapping[str, Floats] | None = None,
+    parts: Mapping[str, tuple[int, int]] | None = None,
     processes: int = 1,
     progress: Progress = no_progress,
     check: Cancelled = no_check,
 ) -> Evaluation:
-    """A model against known faults laid into clean windows.
+    """A model against known faults laid into clean windows between two window numbers.
 
-    parts: adjoining stretches of time (numbers of the first window and of the one after the last), each of which is
-    judged by itself; their rates of false incidents are told apart. clean: windows that faults may be laid into; avoid:
-    those that they must keep away from. episodes: labelled ones, whose alarms are right. reference: see `baselines`.
+    clean: windows that faults may be laid into; avoid: those that they must keep away from. episodes: labelled ones, whose
+    alarms are right. reference: see `baselines`. parts: named spans of window numbers whose rates of false incidents are
+    told apart. Each half of the span is judged by itself.
     """
     model, width = _at(model, budget), model.spec.window_s
-    spans = {name: (start, end) for name, (start, end) in parts.items() if start < end}
-    first, last = min(start for start, _ in spans.values()), max(end for _, end in spans.values())
-    planned = plan(load_faults(model.agent), clean, model.spec, (first, last), each=each, seed=seed, avoid=avoid)
+    (first, last), middle = span, sum(span) // 2
+    planned = plan(load_faults(model.agent), clean, model.spec, span, each=each, seed=seed, avoid=avoid)
     works = [
         partial(judge_stretch, model, Stretch(
             source, start * width, end * width, episodes,
             tuple(one for one in planned if start * width <= one.start < end * width),
         ))
-        for start, end in spans.values()
+        for start, end in ((first, middle), (middle, last))
     ]  # fmt: skip
     judged = joined(done_together(works, processes, "judges held-out days", check, progress))
     hosts = len({one.host for one in judged.seen})
     weeks = hosts * (last - first) * width / WEEK_S
     found = measure(model, judged, weeks, seed=seed, reference=reference)
-    apart = {name: _part(judged, hosts, start * width, end * width) for name, (start, end) in spans.items()}
+    apart = {name: _part(judged, hosts, start * width, end * width) for name, (start, end) in (parts or {}).items()}
     rates = {f"{name}_false_incidents_per_host_week": rate for name, (_, rate) in apart.items() if rate is not None}
     counts = {f"{name}_windows": windows for name, (windows, _) in apart.items()}
     return replace(found, metrics={**found.metrics, **rates}, more=counts)

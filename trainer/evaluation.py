@@ -12,8 +12,6 @@ from trainer.pseudonyms import Pseudonyms
 from trainer.trivial import Baseline
 from trainer.window_scores import Confusion
 
-LABELS, INJECTED = "labels", "injected faults"  # the two methods
-
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -37,9 +37,13 @@ class Helper(Generic[Found]):
     def __init__(self, work: Callable[[], Found], what: str) -> None:
         self._what, self._answered = what, False
         self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        threading.Thread(target=self._order, args=(pickle.dumps(work, protocol=5),), daemon=True).start()
+
+    def _order(self, work: bytes) -> None:
+        """It takes the order once its libraries are loaded, for which nobody should wait."""
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # one that is gone is seen at its result
-            self._process.stdin.write(pickle.dumps(work, protocol=5))
+        with contextlib.suppress(BrokenPipeError, ValueError):  # one that is gone is seen at its result
+            self._process.stdin.write(work)
             self._process.stdin.flush()
 
     def result(self, check: Cancelled = no_check) -> Found:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from shared.model import Model
 from shared.values import Row, Verdict
-from trainer.evaluation import INJECTED, LABELS
 from trainer.events_found import GRACE_S, Outcome, false_incidents, outcome_of, touches
 from trainer.labels import Episode
 from trainer.seen import Seen, Watcher
 
+LABELS, INJECTED = "labels", "injected faults"  # the two methods
 NONE, IGNORED = -1, -2  # groups of windows: no fault; too near to one to say
 
 

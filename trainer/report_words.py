@@ -70,9 +70,7 @@ def metric_rows(facts: TrainFacts) -> list[tuple[str, str]]:
     """All other figures that were measured."""
     checked = {check["metric"] for check in facts.gate.get("checks", ())}
     names = {**WORDS, "test_false_incidents_per_host_week": "False incidents, the last days",
-             "validation_false_incidents_per_host_week": "False incidents, the days before",
-             "first_half_false_incidents_per_host_week": "False incidents, the first half",
-             "second_half_false_incidents_per_host_week": "False incidents, the second half"}  # fmt: skip
+             "validation_false_incidents_per_host_week": "False incidents, the days before"}  # fmt: skip
     rows = []
     for name, value in facts.evaluation.get("metrics", {}).items():
         if name not in checked and isinstance(value, (int, float)) and name not in _COUNTS:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from shared.model import Model
 from shared.values import Row
-from trainer.evaluation import INJECTED
 from trainer.events_found import outcome_of
 from trainer.inject import SILENCE, Cast, Collector, Planned, context_s, lay
-from trainer.judged import IGNORED, NONE, Against, Judged
+from trainer.judged import IGNORED, INJECTED, NONE, Against, Judged
 from trainer.labels import Episode
 from trainer.seen import Watcher
 from trainer.source import Source

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +18,10 @@ from trainer import holdout
 from trainer.advice import advice
 from trainer.assess import assess
 from trainer.evaluate import evaluate
-from trainer.evaluation import LABELS, Evaluation
+from trainer.evaluation import Evaluation
 from trainer.events_found import false_incidents, incidents
 from trainer.holdout import held_back_from
+from trainer.judged import LABELS
 from trainer.labels import Episode
 from trainer.pipeline import train
 from trainer.pseudonyms import Pseudonyms
@@ -122,6 +126,21 @@ def test_window_metrics_need_windows_of_both_kinds() -> None:
 def test_a_confusion_of_nothing_is_no_division_by_zero() -> None:
     empty = Confusion(0, 0, 0, 0)
     assert (empty.accuracy, empty.precision, empty.recall, empty.f1) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_log_in_any_order_measures_the_same_and_tells_how_far_it_is(tmp_path: Path) -> None:
+    """An export that somebody put together host after host."""
+    with gzip.open(measured.DAY, "rt", newline="") as stream:
+        head, *rows = csv.reader(stream)
+    with (tmp_path / "by-host.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([head, *sorted(rows, key=lambda row: row[head.index("host")])])
+    told: list[float] = []
+    wanted = assess(measured.model(), [measured.DAY], measured.episodes(), progress=lambda _, share: told.append(share))
+    found = assess(measured.model(), [tmp_path / "by-host.csv"], measured.episodes())
+    assert found.evaluation.metrics == wanted.evaluation.metrics
+    assert (told[0], told[-1]) == (0.0, 1.0)
+    assert told == sorted(told)
+    assert len(set(told)) > 2, "more than beginning and end"
 
 
 # --- while training ----------------------------------------------------------------------------------------------
