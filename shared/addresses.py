@@ -14,13 +14,13 @@ NOBODY = frozenset({"00:00:00:00:00:00", "01:80:c2:00:00:03", "ff:ff:ff:ff:ff:ff
 
 
 def device(text: str) -> str | None:
-    """The address in lower case with colons; None where it names nobody. Other text stays as it is.
+    """The address in lower case with colons; None where it is empty or names nobody. Other text stays as it is.
 
     >>> device("B8-27-EB-3C-27-CB")
     'b8:27:eb:3c:27:cb'
     """
     if len(text) != 17 or not ADDRESS.fullmatch(text):
-        return text
+        return text or None
     address = text.lower().replace("-", ":")
     return None if address in NOBODY else address
 

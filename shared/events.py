@@ -18,7 +18,7 @@ MAX_MESSAGE = 4096  # characters looked at
 CACHE_SIZE = 20_000
 _NOTHING: Mapping[str, str] = {}
 _REPEATED = re.compile(r"message repeated (\d{1,6}) times?: \[ ?(.*?)\]?\s*$", re.ASCII | re.DOTALL)
-_AGAIN = re.compile(r"last message (?:repeated|buffered) (\d{1,6}) times?\b", re.ASCII)
+_AGAIN = re.compile(r"(?:-+ )?last message (?:repeated|buffered) (\d{1,6}) times?\b", re.ASCII)
 _MAX_LEADERS = 6
 
 _ADDRESS = r"\b[0-9A-Za-z*]{2}(?:[:-][0-9A-Za-z*]{2}){5}\b"
@@ -146,19 +146,22 @@ class EventParser:
                 fields[name] = value
 
     def _second_look(self, program: str, severity: int, message: str) -> Parsed:
-        """Lines that nothing knows as they stand: repeat counters, and what some platforms put before the line."""
-        if " repeated " in message[:200]:
-            again = _AGAIN.search(message)
-            if again:
-                return Counted(Parsed(REPEAT, self._unknown, _NOTHING, severity, program, message), again=int(again[1]))
-            repeated = _REPEATED.search(message)
-            if repeated:
-                return Counted(self._parse(program, severity, repeated[2]), repeat=max(1, int(repeated[1])))
+        """Lines that nothing knows as they stand: what some platforms put before the line, and repeat counters.
+
+        A counter counts at the start of what is left only: further on it is a name that somebody chose.
+        """
         stripped = self._without_leaders(message)
         if stripped != message:
             hits = self._match(stripped.encode("utf-8", "replace"))
             if hits:
                 return self._won(min(hits), program, severity, stripped)
+        if " repeated " in stripped[:40]:
+            again = _AGAIN.match(stripped)
+            if again:
+                return Counted(Parsed(REPEAT, self._unknown, _NOTHING, severity, program, message), again=int(again[1]))
+            repeated = _REPEATED.match(stripped)
+            if repeated:
+                return Counted(self._parse(program, severity, repeated[2]), repeat=max(1, int(repeated[1])))
         fields: dict[str, str] = {}
         for name, generic in self._generic:
             self._read_generic(name, generic, message, fields)

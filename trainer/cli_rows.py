@@ -112,7 +112,7 @@ def features(settings: Settings, file: Path, agent: str, output: Path, as_json: 
 def _event(row: Row, parsed: Any) -> dict[str, object]:
     # syslog's "last message repeated" stands for the line before it; by itself it is of no weight
     found: dict[str, object] = {"id": row[0], "event": "other" if parsed.again else parsed.event}
-    found.update((name, value) for name, value in parsed.fields.items() if name not in found)
+    found.update((name, value) for name, value in parsed.fields.items() if value and name not in found)
     return found
 
 
