@@ -16,6 +16,7 @@ from shared.errors import ConfigError
 from trainer import archive, catalogue, history, registry
 from trainer.cli_registry import state_of
 from trainer.config import Settings
+from trainer.progress import shown_progress
 from trainer.versions import bundled_model, shown_difference
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -108,7 +109,12 @@ def models_compare(
         from trainer.source import Source
 
         first, second = (bundled_model(settings.models_dir, entry.agent, entry.version) for entry in entries)
-        told["replay"] = compare(first, second, Source([export], None, None)).as_json()
+        source = Source([export], None, None)
+        with shown_progress() as show:
+            span = source.span(lambda share: show("1 of 2: read", share / 2))
+            told["replay"] = compare(
+                first, second, source, progress=lambda share: show("2 of 2: replay", (1 + share) / 2), span=span
+            ).as_json()
     if as_json:
         click.echo(json.dumps(told))
         return

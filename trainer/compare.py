@@ -78,11 +78,20 @@ NOTHING = Said(None, False, None)
 
 
 def compare(
-    old: Model, new: Model, source: Source, start: float = -math.inf, check: Cancelled = no_check
+    old: Model,
+    new: Model,
+    source: Source,
+    start: float = -math.inf,
+    check: Cancelled = no_check,
+    progress: Progress = no_progress,
+    span: tuple[float, float] | None = None,
 ) -> Comparison:
-    """Replay a log through both; windows that begin before `start` (s) only fill the view."""
-    works = [partial(_said_by, model, source, start) for model in (old, new)]
-    (before, old_flagged), (after, new_flagged) = done_together(works, processes_for(source), "replays the log", check)
+    """Replay a log through both; windows that begin before `start` (s) only fill the view. span: of the log's rows, by
+    which progress is told."""
+    works = [partial(_said_by, model, source, start, span) for model in (old, new)]
+    (before, old_flagged), (after, new_flagged) = done_together(
+        works, processes_for(source), "replays the log", check, progress
+    )
     both = before.keys() | after.keys()
     differ = []
     for key in both:
@@ -98,11 +107,11 @@ def compare(
 
 
 def _said_by(
-    model: Model, source: Source, start: float, check: Cancelled, _progress: Progress
+    model: Model, source: Source, start: float, span: tuple[float, float] | None, check: Cancelled, progress: Progress
 ) -> tuple[Mapping[tuple[str, float], Said], list[Seen]]:
     watcher, said, flagged = Watcher(model), {}, []
     rows = source.between(start - WARM_S, math.inf)
-    for verdict in watcher.stream(Watched(no_progress, check).rows(rows)):
+    for verdict in watcher.stream(Watched(progress, check, span).rows(rows)):
         if verdict.window_start >= start:
             said[verdict.host, verdict.window_start] = _of(verdict)
             if verdict.is_anomaly:

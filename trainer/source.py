@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.errors import TrainingError
 from shared.frame import BadRow, Export, open_export
@@ -19,6 +19,7 @@ from trainer.facts import SourceFile
 logger = logging.getLogger(__name__)
 
 TIME = operator.itemgetter(1)
+T = TypeVar("T")
 
 
 def go_on() -> None:
@@ -52,6 +53,18 @@ class Source:
         if counting:
             return self._within(self._watch_order(self._merged(-math.inf, True)), self.start, self.end, told=told)
         return self.between(-math.inf, math.inf)
+
+    def ordered(self, work: Callable[[Iterable[Row]], T], told: Callable[[float], None] = lambda share: None) -> T:
+        """What `work` makes of all rows in the order of time: done again where they turn out not to be in it."""
+        found = work(self.rows(counting=True, told=told))
+        return work(self.rows()) if self.sorted else found
+
+    def span(self, told: Callable[[float], None] = lambda share: None) -> tuple[float, float] | None:
+        """Times of the first and the last row; None where there is none. It knows their order after that."""
+        found: tuple[float, float] | None = None
+        for _, time, *_ in self.rows(counting=True, told=told):
+            found = (time, time) if found is None else (min(found[0], time), max(found[1], time))
+        return found
 
     def between(self, start: float, end: float) -> Iterator[Row]:
         """The rows from `start` (s) up to, not including, `end`."""
