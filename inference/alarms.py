@@ -57,6 +57,10 @@ class Alarms:
         query = "SELECT 1 FROM incidents WHERE state = 'open' AND host = ? AND found_by = ?"
         return self._db.execute(query, (ALL_HOSTS, SILENT)).fetchone() is not None
 
+    def begun_again(self, words: str, now: float) -> None:
+        """The log table is another one than before."""
+        self._put("source", f"anew/{now:.0f}", "warning", "the log table counts its ids anew", words, now)
+
     def source_failed(self, error: str, now: float) -> None:
         """The source did not answer."""
         self._failing_since = now if self._failing_since is None else self._failing_since

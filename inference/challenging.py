@@ -85,6 +85,11 @@ class ChallengedJudges(Judges):
         super().turn_back(now, source, cursor)
         self._beside.turn_back(now, source, cursor)
 
+    def begin_again(self, source: LogSource, cursor: Cursor) -> None:
+        """Where the table is another one, both read it again."""
+        super().begin_again(source, cursor)
+        self._beside.begin_again(source, cursor)
+
     def set_budgets(self, budget_of: Callable[[Serving], float | None]) -> None:
         """The same alert budget for both, so that they can be compared."""
         super().set_budgets(budget_of)

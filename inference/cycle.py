@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from inference.another_table import begin_again, note_on, told_of, was_replaced
 from inference.incidents import Incidents
 from inference.judging import Judges
 from inference.revising import Reviser
@@ -67,6 +68,8 @@ class CycleReport:
     newest: float | None = None  # time of the newest row read
     newest_row: float | None = None  # time of the row at the table's head
     source_now: float = 0.0
+    note: str = ""  # what is odd about the table now
+    begun_again: str = ""  # the table was another one than before
     agents: dict[str, Judged] = field(default_factory=dict)
     found: list[Verdict] = field(default_factory=list)  # the newest anomalies, with their incident
 
@@ -83,6 +86,7 @@ class Standing:
 
     cursor: Cursor
     incidents: Incidents
+    is_known: bool = False  # the table has been looked at since the daemon came here
 
 
 @dataclass(frozen=True)
@@ -118,17 +122,17 @@ def run_cycle(
     report, began, cpu = CycleReport(), time.monotonic(), time.process_time()
     head = source.head() if clock is None else clock.steady(source.head())
     report.newest_row = head.time
-    _mind(head, source, judges, standing)
+    _mind(head, source, judges, standing, report)
     while not report.drained and report.seen < limits.cycle_rows:
         batch = source.fetch(standing.cursor, judges.programs, limits.batch_rows)
         judges.add(batch.rows, head.now)
-        standing.cursor = batch.cursor
+        standing.cursor = batch.cursor.marked(batch.rows)
         report.drained = batch.drained
         until = judges.until_drained(head.now) if batch.drained else judges.until_behind(batch.rows, head.now)
         for piece in judges.pieces(until):
             verdicts = _close(judges, piece, report)
             new = state.commit(
-                batch.cursor, verdicts, judges.memories(), standing.incidents, judges.closed(), now(),
+                standing.cursor, verdicts, judges.memories(), standing.incidents, judges.closed(), now(),
                 judges.take_reopened(),
             )  # fmt: skip
             _count_verdicts(report, new)
@@ -143,12 +147,14 @@ def run_cycle(
     return report
 
 
-def _mind(head: Head, source: LogSource, judges: Judges, standing: Standing) -> None:
+def _mind(head: Head, source: LogSource, judges: Judges, standing: Standing, report: CycleReport) -> None:
     """Begin again where the table or its clock has: ids that are counted anew, windows judged ahead of time."""
-    if standing.cursor.was_restarted(head):
-        logger.warning("the log table counts its ids anew, it is read from its beginning last_id=%d newest_id=%d",
-                       standing.cursor.last, head.max_id)  # fmt: skip
-        standing.cursor = Cursor(0, 0, expired=standing.cursor.expired)
+    if standing.cursor.was_restarted(head) or (not standing.is_known and was_replaced(source, standing.cursor)):
+        standing.cursor = begin_again(source, standing.cursor, head, judges.closed().values())
+        judges.begin_again(source, standing.cursor)
+        report.begun_again = told_of(standing.cursor, head.now)
+    standing.is_known = True
+    report.note = note_on(standing.cursor, head)
     judges.turn_back(head.now, source, standing.cursor)
 
 

@@ -62,7 +62,7 @@ class Judges:
 
     def _seat(self, serving: Serving, memory: dict[str, Any] | None, source: LogSource, cursor: Cursor) -> Bench:
         bench = Bench(serving, self._make(serving), [], self._grace(serving))
-        if cursor.last == cursor.first:
+        if memory is None and cursor.last == cursor.first:
             return bench  # nothing was read yet: everything comes by itself
         now = source.head().now
         if memory is None:  # an agent's first model: what was before it is nobody's
@@ -91,6 +91,12 @@ class Judges:
                 memory = {**bench.judge.memory(), "closed_until": self._complete(bench.serving, now)}
                 self._orphans += bench.notes.take()
                 self._benches[agent] = self._seat(bench.serving, memory, source, cursor)
+
+    def begin_again(self, source: LogSource, cursor: Cursor) -> None:
+        """The table is another one: what waits and what is open is read again with it."""
+        for agent, bench in list(self._benches.items()):
+            self._orphans += bench.notes.take()
+            self._benches[agent] = self._seat(bench.serving, bench.judge.memory(), source, cursor)
 
     def set_budgets(self, budget_of: Callable[[Serving], float | None]) -> None:
         """Judge for these incidents a week and host from the next window on."""

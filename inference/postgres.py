@@ -109,6 +109,11 @@ class PostgresSource:
         found = self._ask(self._queries().newest, {"start": micros(EARLIEST_S), "stop": micros(LATEST_S)})
         return found[0][0] / 1e6 if found else None
 
+    def time_of(self, row_id: int) -> float | None:
+        """The usable time of one row, or None where it is not there."""
+        found = self._ask(self._queries().time_of, {"id": row_id})
+        return None if not found or found[0][0] is None else found[0][0] / 1e6
+
     def warnings(self) -> list[str]:
         """Missing indexes, with the statement that makes them."""
         sql = self._queries()

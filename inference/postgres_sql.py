@@ -65,6 +65,9 @@ class Queries:
             f" AND ({stamp}, {row_id}) > ({moment('after')}, %(after_id)s) AND {stamp} < {moment('stop')}"
             f" AND {wanted} ORDER BY {stamp}, {row_id} LIMIT %(limit)s"
         )
+        self.time_of = (
+            f"SELECT CASE WHEN {sane} THEN {stamp_us} END FROM {self.table} t WHERE {row_id} = %(id)s LIMIT 1"
+        )
         since = f"FROM {self.table} t WHERE {stamp} >= {moment('start')} AND {stamp} < {moment('stop')}"
         self.first_time = f"SELECT {stamp_us} {since} ORDER BY {stamp} LIMIT 1"
         # "+ 0" keeps the planner from walking the index on id through years of older rows.

@@ -30,7 +30,7 @@ from inference.revising import Reviser
 from inference.steady import SteadyClock
 from inference.telling import Teller
 from shared.config import environ
-from shared.errors import StoreError
+from shared.errors import SourceError, StoreError
 
 if TYPE_CHECKING:
     from inference.reconcile import Outcome
@@ -63,6 +63,7 @@ class Service:
         self.clock = SteadyClock()
         self.standing: Standing | None = None
         self.warnings: tuple[str, ...] = ()
+        self._begun_again = ""  # shown until the daemon is started again
         self._limits = Limits(settings.batch_rows, settings.cycle_rows)
 
     # --- models ------------------------------------------------------------------------------------------------
@@ -113,10 +114,14 @@ class Service:
         self.judges.refresh(self.source, self.standing.cursor, self.state.memory)
         self.following.take_up_budgets(self.judges)
         reviser = Reviser(self.state, self._model_of, self._judge)
-        return run_cycle(
-            self.source, self.judges, self.standing, self.state, self.publish, self.now, self._limits, beat, reviser,
-            self.clock,
-        )  # fmt: skip
+        try:
+            return run_cycle(
+                self.source, self.judges, self.standing, self.state, self.publish, self.now, self._limits, beat, reviser,
+                self.clock,
+            )  # fmt: skip
+        except SourceError:
+            self.standing.is_known = False  # what answers next may be restored from a backup
+            raise
 
     def _make_sure_of_room(self) -> None:
         """Stop before the disk is full: what is not read now is read later.
@@ -163,7 +168,11 @@ class Service:
 
     def publish(self, report: CycleReport) -> None:
         """Tell the pages, Redis, Prometheus and the models' probation what a cycle did."""
-        self.publisher.cycle(report, self.judges.serving(), self.judges.errors, self.warnings)
+        if report.begun_again:
+            self.alarms.begun_again(report.begun_again, self.now())
+            self._begun_again = report.begun_again
+        odd = tuple(filter(None, (self._begun_again, report.note)))
+        self.publisher.cycle(report, self.judges.serving(), self.judges.errors, self.warnings + odd)
         self._note_probation(report)
         self.alarms.rows(report.newest_row, report.source_now, self.now())
         versions = {each.agent: each.version for each in self.slot.all()}

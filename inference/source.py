@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from shared.values import Row
@@ -36,7 +36,7 @@ class Gap:
 class Cursor:
     """Rows with `first < id <= last` and in no gap have been read; `expired` counts the ranges given up so far.
 
-    `moved` is the source's clock when `last` last grew.
+    `moved` is the source's clock when `last` last grew; `mark` is (id, time) of the newest wanted row among those.
     """
 
     first: int
@@ -44,6 +44,7 @@ class Cursor:
     gaps: tuple[Gap, ...] = ()
     expired: int = 0
     moved: float = field(default=0.0, compare=False)
+    mark: tuple[int, float] | None = field(default=None, compare=False)
 
     def advanced(self, found: Iterable[int], tail: Sequence[int], now: float) -> Cursor:
         """The cursor after reading `found` (ids that lay in gaps) and `tail` (ids above `last`, ascending).
@@ -61,7 +62,11 @@ class Cursor:
         if len(kept) > MAX_GAPS:
             kept = sorted(sorted(kept, key=lambda gap: gap.opened)[-MAX_GAPS:], key=lambda gap: gap.low)
         moved = now if last > self.last else self.moved
-        return Cursor(self.first, last, tuple(kept), self.expired + len(gaps) - len(kept), moved)
+        return Cursor(self.first, last, tuple(kept), self.expired + len(gaps) - len(kept), moved, self.mark)
+
+    def marked(self, rows: Sequence[Row]) -> Cursor:
+        """The cursor with the last of these rows, which it stands behind, for its mark."""
+        return replace(self, mark=(rows[-1][0], rows[-1][1])) if rows else self
 
     def was_restarted(self, head: Head) -> bool:
         """Whether the table was emptied and counts its ids anew: its newest row has a used id and was written since.
@@ -81,15 +86,16 @@ class Cursor:
         """For the state file."""
         gaps = [[gap.low, gap.high, gap.opened] for gap in self.gaps]
         value = {"first": self.first, "last": self.last, "expired": self.expired, "moved": self.moved, "gaps": gaps}
-        return json.dumps(value)
+        return json.dumps({**value, "mark": self.mark})
 
     @staticmethod
     def from_json(text: str) -> Cursor:
         """Read back what `to_json` wrote."""
         value = json.loads(text)
         gaps = tuple(Gap(int(low), int(high), float(opened)) for low, high, opened in value["gaps"])
-        moved = float(value.get("moved", 0.0))
-        return Cursor(int(value["first"]), int(value["last"]), gaps, int(value["expired"]), moved)
+        moved, mark = float(value.get("moved", 0.0)), value.get("mark")
+        read = None if mark is None else (int(mark[0]), float(mark[1]))
+        return Cursor(int(value["first"]), int(value["last"]), gaps, int(value["expired"]), moved, read)
 
 
 def _without(gaps: Sequence[Gap], found: Sequence[int]) -> list[Gap]:
@@ -154,6 +160,9 @@ class LogSource(Protocol):
     def newest_time(self) -> float | None:
         """The newest usable time in the table, or None where it is empty."""
 
+    def time_of(self, row_id: int) -> float | None:
+        """The usable time of one row, or None where it is not there."""
+
     def warnings(self) -> list[str]:
         """What makes this table slow or odd (no index on id, no index on timestamp, a view), with the cure."""
 
@@ -170,11 +179,11 @@ def start_cursor(source: LogSource, start: str, parse_date: ParseTime) -> Cursor
     if start == "all":
         return Cursor(0, 0)
     if start == "now":
-        return Cursor(head.max_id, head.max_id)
+        return Cursor(head.max_id, head.max_id, moved=head.now)
     since = head.now - _span_s(start) if start[-1:] in "hd" and start[:-1].isdigit() else parse_date(start)
     first = source.first_id_since(since)
     before = head.max_id if first is None else first - 1
-    return Cursor(before, before)
+    return Cursor(before, before, moved=head.now)
 
 
 def _span_s(text: str) -> float:

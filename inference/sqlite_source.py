@@ -120,6 +120,11 @@ class SqliteSource:
         found = self._ask(self._queries().newest, {"start": EARLIEST_S, "stop": LATEST_S})[0][0]
         return None if found is None else float(found)
 
+    def time_of(self, row_id: int) -> float | None:
+        """The usable time of one row, or None where it is not there."""
+        found = self._ask(self._queries().time_of, {"id": row_id})
+        return _moment(found[0][0]) if found else None
+
     def warnings(self) -> list[str]:
         """A missing index on the timestamp, an id that is not the table's key."""
         sql = self._queries()
@@ -209,6 +214,7 @@ class _Queries:
             f'SELECT {row_id}, {moment} AS moment, {", ".join(texts)} FROM "{table}" t WHERE {between}'
             f" AND ({moment}, {row_id}) > (:start, :after_id) AND {wanted} ORDER BY moment, {row_id} LIMIT :limit"
         )
+        self.time_of = f'SELECT {stamp} FROM "{table}" t WHERE {row_id} = :id LIMIT 1'
         self.first_time = f'SELECT min({moment}) FROM "{table}" t WHERE {between}'
         self.first_id = f'SELECT min({row_id} + 0) FROM "{table}" t WHERE {between}'
         self.newest = f'SELECT max({moment}) FROM "{table}" t WHERE {between}'

@@ -300,6 +300,13 @@ def test_the_head_tells_the_time_of_the_newest_row(table: Table, source: LogSour
     assert source.head().time is None
 
 
+def test_the_time_of_one_row_can_be_asked_for(table: Table, source: LogSource) -> None:
+    table.insert(line(1), line(9, "cron"))
+    assert [source.time_of(row_id) for row_id in (1, 2, 3)] == [NOON.timestamp() + 1, NOON.timestamp() + 9, None]
+    rows, cursor = read_all(source, Cursor(0, 0))
+    assert Cursor.from_json(cursor.marked(rows).to_json()).mark == (1, source.time_of(1))
+
+
 def test_eight_writers_that_commit_out_of_order_lose_no_row(table: Table, source: LogSource) -> None:
     stop, wrote, lock = threading.Event(), [0], threading.Lock()
 

@@ -19,6 +19,7 @@ from inference.judging import Judges
 from inference.postgres import PostgresSource
 from inference.source import Cursor, Head
 from inference.steady import SteadyClock
+from shared.values import Row
 from tests.contracts.test_sources import POSTGRES_TABLE
 from tests.fakes_judge import FakeJudge, fake_slot
 from tests.flow.test_cycle import START, Pi, expected, told, traffic
@@ -174,6 +175,59 @@ def test_a_table_that_was_emptied_and_counts_anew_is_read_from_its_beginning(tmp
     pi.now = START + 1000
     pi.cycle()
     assert {each.window_start: each.rows for each in pi.verdicts()} == {START: 199, START + 300: 20}
+
+
+def rows_of(ids: range, since: float, every: float = 1.0) -> list[Row]:
+    return [(n, START + since + every * k, "ap1", "hostapd", "", 6, "x") for k, n in enumerate(ids)]
+
+
+def restored(pi: Pi, up_to: int) -> None:
+    """The table as a backup has it that was made when `up_to` was the newest id."""
+    pi.writer.execute("DELETE FROM log_entries WHERE id > ?", (up_to,))
+    pi.writer.commit()
+
+
+def test_a_restored_table_is_read_on_from_the_first_new_row_and_nothing_is_read_twice(tmp_path: Path) -> None:
+    pi = Pi(tmp_path)
+    pi.write(*rows_of(range(1, 201), 1), *rows_of(range(201, 221), 310))
+    pi.now = START + 400
+    pi.cycle()
+    restored(pi, 210)
+    pi.now += 30
+    assert "id 210, and id 220 was read" in pi.cycle().note
+    assert pi.standing.cursor.last == 220
+    pi.write(*rows_of(range(211, 216), 450))
+    pi.now = START + 470
+    report = pi.cycle()
+    assert report.note == ""
+    assert "counted its ids anew at 2026-03-10" in report.begun_again
+    assert report.seen == 15, "the rows of the open window, not the whole table"
+    pi.write(*rows_of(range(216, 230), 640))
+    pi.now = START + 1000
+    report = pi.cycle()
+    assert (report.begun_again, report.note) == ("", "")
+    assert {each.window_start - START: each.rows for each in pi.verdicts()} == {0: 200, 300: 15, 600: 14}
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_restored_table_whose_new_ids_have_passed_the_cursor_is_noticed_after_a_pause(
+    tmp_path: Path, failed: bool
+) -> None:
+    pi = Pi(tmp_path)
+    pi.write(*rows_of(range(1, 201), 1))
+    pi.now = START + 400
+    pi.cycle()
+    restored(pi, 100)
+    pi.write(*rows_of(range(101, 251), 700))
+    if failed:
+        pi.standing.is_known = False  # as after an error of the source
+    else:
+        pi.restart()
+    pi.now = START + 1300
+    assert pi.cycle().begun_again
+    assert {each.window_start - START: each.rows for each in pi.verdicts()} == {0: 200, 600: 150}
+    pi.restart()
+    assert not pi.cycle().begun_again, "it is the known one now"
 
 
 def test_deleting_the_newest_rows_is_not_taken_for_a_new_table(tmp_path: Path) -> None:

@@ -98,6 +98,11 @@ def test_a_log_that_is_away_is_told_of_once_whoever_notices_first(db: sqlite3.Co
     assert len(titles(db)) == 3, "another day's silence is told of again"
 
 
+def test_a_table_that_counts_anew_is_told_of(db: sqlite3.Connection) -> None:
+    Alarms(db, True, 60).begun_again("restored, perhaps", NOW)
+    assert titles(db) == ["the log table counts its ids anew"]
+
+
 def test_a_database_that_does_not_answer_is_told_of_once_for_each_outage(db: sqlite3.Connection) -> None:
     alarms = Alarms(db, True, 60)
     for minute in range(0, 180, 30):
