@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.arm.machine import find_arm
+from tests.dask_server import DaskCluster, find_dask
 from tests.postgres_server import PostgresServer, find_postgres
-from tests.rsyslog_server import find_rsyslog
+from tests.rsyslog_server import find_relp, find_rsyslog
 from tests.services import MissingPartError, Part, RedisServer, find, find_redis, running
 from tests.sshd_server import SshdServer, find_sshd
 
@@ -24,7 +25,9 @@ FINDERS: dict[str, Callable[[], Part]] = {
     "ssh-keygen": lambda: _with_version_of(find("ssh-keygen", "ssh-keygen", "openssh-client", "-?"), "ssh"),
     "chromium": lambda: find("chromium", "chromium", "chromium chromium-driver", "--version"),
     "rsyslog": find_rsyslog,
+    "rsyslog-relp": find_relp,
     "systemd": lambda: find("systemd", "systemd-analyze", "systemd", "--version"),
+    "dask": find_dask,
     "promtool": lambda: find("promtool", "promtool", "prometheus", "--version"),
     "arm64": find_arm,
 }
@@ -41,6 +44,9 @@ FIXTURES = {
     "chromium": "chromium",
     "rsyslogd": "rsyslog",
     "collector": "rsyslog",
+    "relp_collector": "rsyslog-relp",
+    "dask": "dask",
+    "own_dask": "dask",
     "promtool": "promtool",
     "systemd_analyze": "systemd",
     "pi": "sshd",
@@ -105,6 +111,20 @@ def own_sshd() -> Iterator[SshdServer]:
     """An OpenSSH server with an empty inbox for this test alone, which it may stop and start."""
     with running(SshdServer(need("sshd"))) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def dask() -> Iterator[DaskCluster]:
+    """One real Dask scheduler with two workers for the run. Do not end them: see own_dask."""
+    with running(DaskCluster(need("dask"))) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def own_dask() -> Iterator[DaskCluster]:
+    """A Dask scheduler with two workers for this test alone, which it may end."""
+    with running(DaskCluster(need("dask"))) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -183,9 +203,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name in FINDERS:
         if name in _found:
             part = _found[name]
-            terminalreporter.write_line(f"{name:<11} {part.version:<14} {part.how:<27} {_tests[name]:>4} tests")
+            terminalreporter.write_line(f"{name:<12} {part.version:<14} {part.how:<27} {_tests[name]:>4} tests")
         elif name in _missing:
-            terminalreporter.write_line(f"{name:<11} {'missing':<14} {_missing[name]}")
+            terminalreporter.write_line(f"{name:<12} {'missing':<14} {_missing[name]}")
     if not hasattr(terminalreporter.config, "workerinput"):  # a worker's counts are in the run's own
         _keep_table()
 

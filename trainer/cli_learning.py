@@ -31,6 +31,9 @@ _OPTIONS = (
     click.option("--start-date", help="Use rows at or after this time (ISO 8601, UTC unless it has a zone)."),
     click.option("--end-date", help="Use rows before this time."),
     click.option("--labels", type=FILE, help="Known episodes (JSON): not learnt from, and what is to be found."),
+    click.option(
+        "--cluster", metavar="ADDRESS", help="Dask scheduler whose workers help to read; else TRAINING_CLUSTER."
+    ),
     click.option("--marks", is_flag=True, help="Also what people said of incidents on the Pis; asks all of them now."),
 )
 
@@ -45,6 +48,7 @@ class Learning:
     start: float | None
     end: float | None
     episodes: tuple[Episode, ...]
+    cluster: str | None
 
 
 def learning_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,7 +60,7 @@ def learning_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def read_learning(
     settings: Settings, exports: tuple[Path, ...], agent: str, file: Path | None, sets: Sequence[str],
-    start_date: str | None, end_date: str | None, labels: Path | None, marks: bool,
+    start_date: str | None, end_date: str | None, labels: Path | None, cluster: str | None, marks: bool,
 ) -> Learning:  # fmt: skip
     """What the options mean; the Pis are asked for their marks where that is wanted.
 
@@ -69,7 +73,7 @@ def read_learning(
     episodes = read_labels(labels) if labels else ()
     if marks:
         episodes += _marked(settings.state_dir, spec.name)
-    return Learning(exports, spec, config, start, end, episodes)
+    return Learning(exports, spec, config, start, end, episodes, cluster)
 
 
 def _marked(state_dir: Path, agent: str) -> tuple[Episode, ...]:

@@ -16,12 +16,15 @@ from shared import layout
 from shared.clean import clean
 from shared.errors import ConfigError
 from shared.logs import setup_logging
-from trainer.cli_learning import learning_options, read_learning
+from trainer.cli_learning import Learning, learning_options, read_learning
+from trainer.cli_record import recorded
+from trainer.cluster_choice import team_of
 from trainer.config import Settings
 from trainer.facts import TrainFacts
 from trainer.keys import SigningKey, ensure_key
 from trainer.limits import limited
 from trainer.model_config import TrainConfig, for_agent
+from trainer.orders import TrainOrder
 from trainer.progress import shown_progress
 from trainer.registry import publish
 
@@ -49,20 +52,28 @@ def train(settings: Settings, /, models: Path | None, as_json: bool, **told: Any
     from trainer.versions import active_model
 
     rival = active_model(folder, spec.name)
-    with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
+    with (
+        recorded(settings.state_dir, _order(given), (*STEPS, "sign")) as run,
+        limited(settings.max_training_time, settings.max_memory_usage),
+        shown_progress() as show,
+        team_of(settings, given.cluster) as team,
+    ):
 
         def progress(step: str, share: float) -> None:
             number = STEPS.index(step)
+            run.step(step)
             show(f"{number + 1} of {len(STEPS)}: {step}", (number + share) / len(STEPS))
 
         report = learn(
             given.exports, spec, config, start=given.start, end=given.end, labels=given.episodes, rival=rival,
-            progress=progress,
+            team=team, progress=progress,
         )  # fmt: skip
-    version = report.facts.version
-    manifest = publish(
-        folder, report.files, agent=spec.name, version=version, key=key, state_dir=settings.state_dir, now=time.time
-    )
+        run.step("sign")
+        version = report.facts.version
+        manifest = publish(
+            folder, report.files, agent=spec.name, version=version, key=key, state_dir=settings.state_dir, now=time.time
+        )
+        run.ended(report.facts.in_short(), report.facts.peak_memory_bytes, folder == settings.models_dir)
     made = layout.bundle_folder(folder, spec.name, version)
     if as_json:
         answer = {
@@ -78,6 +89,12 @@ def train(settings: Settings, /, models: Path | None, as_json: bool, **told: Any
         click.echo(json.dumps(answer))
     else:
         _tell(report.facts, made, key)
+
+
+def _order(given: Learning) -> TrainOrder:
+    """What was asked for, as a job's order."""
+    names = tuple(path.name for path in given.exports)
+    return TrainOrder(names, given.spec.name, dict(given.config.source), given.start, given.end)
 
 
 def _tell(facts: TrainFacts, folder: Path, key: SigningKey) -> None:

@@ -12,6 +12,7 @@ from shared import layout
 from shared.clean import clean
 from shared.errors import ConfigError
 from trainer.cli_learning import FILE, learning_options, read_learning
+from trainer.cluster_choice import team_of
 from trainer.config import Settings
 from trainer.labels import faults_of
 from trainer.limits import limited
@@ -51,14 +52,18 @@ def tune(
     from trainer.tune import tune as search
 
     wanted = TuneSettings(trials, patience, seed, time_s)
-    with limited(settings.max_training_time, settings.max_memory_usage), shown_progress() as show:
+    with (
+        limited(settings.max_training_time, settings.max_memory_usage),
+        shown_progress() as show,
+        team_of(settings, given.cluster) as team,
+    ):
 
         def progress(step: str, share: float) -> None:
             show(f"{STEPS.index(step) + 1} of {len(STEPS)}: {step}", share)
 
         report = search(
             exports, given.spec, config, wanted, start=given.start, end=given.end, labels=faults_of(given.episodes),
-            state=state or output.with_name(output.name + ".state"), progress=progress,
+            state=state or output.with_name(output.name + ".state"), team=team, progress=progress,
         )  # fmt: skip
     try:
         layout.write_atomic(output, config_yaml(config, report).encode())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from distributed import Client, Future
 from distributed.security import Security
@@ -39,6 +41,8 @@ class Dask:
         for name in NOISY:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         with _scheduler(address, "does not answer"):
+            place = urlsplit(address)
+            socket.create_connection((place.hostname, place.port), CONNECT_S).close()  # Dask would ask for ten seconds
             self._client = Client(
                 address, timeout=CONNECT_S, set_as_default=False, name="pipit-trainer", security=_security(certificates)
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.metadata import version
@@ -13,12 +15,13 @@ import numpy as np
 
 import shared
 
-PACKAGES = ("shared", "trainer")
+ROOT = Path(shared.__file__).parent.parent
+READS = "trainer.cluster_worker"  # what a worker runs; all that it imports counts
 
 
 @dataclass(frozen=True)
 class Build:
-    """What has to be alike on two machines. code: a hash over the program's files, wherever they lie."""
+    """What has to be alike on two machines. code: a hash over the files that reading needs, wherever they lie."""
 
     pipit: str
     code: str
@@ -35,9 +38,38 @@ class Build:
 @lru_cache(maxsize=1)
 def build() -> Build:
     """Of the Pipit that runs here."""
-    root = Path(shared.__file__).parent.parent
     code = hashlib.sha256()
-    for path in sorted(path for package in PACKAGES for path in (root / package).rglob("*.py")):
-        code.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in sorted(_needed(READS)):
+        code.update(path.as_posix().encode() + b"\0" + (ROOT / path).read_bytes())
     python = ".".join(platform.python_version_tuple()[:2])
     return Build(shared.__version__, code.hexdigest()[:12], python, np.__version__, version("google-re2"))
+
+
+def _needed(module: str) -> set[Path]:
+    """The files of ours that a module imports, and these import in turn, within functions too."""
+    found: set[Path] = set()
+    waiting = [_file_of(module)]
+    while waiting:
+        path = waiting.pop()
+        if path is not None and path not in found:
+            found.add(path)
+            waiting += [_file_of(name) for name in _imported(ROOT / path)]
+    return found
+
+
+def _imported(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _file_of(module: str) -> Path | None:
+    """Where a module of ours lies, below ROOT; None: it is none."""
+    path = Path(*module.split("."))
+    if path.parts[0] not in ("shared", "trainer"):
+        return None
+    files = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in files if (ROOT / file).is_file()), None)

@@ -114,7 +114,7 @@ class Exports:
     @property
     def sent(self) -> float:
         """How much of the export that is being sent is over there, 0 to 1."""
-        return self._sending.share if self._sending else 1.0
+        return self._sending.share if self._sending else 0.0
 
     def close(self) -> None:
         """Let go of the file that is being sent."""

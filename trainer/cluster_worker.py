@@ -1,6 +1,6 @@
 """What is done on a worker of a cluster: take an export, and read one share of it.
 
-The machine that trains calls these functions (`trainer/cluster_team.py`, `trainer/cluster_exports.py`). They answer with
+The machine that trains calls these functions (`trainer/cluster_reading.py`, `trainer/cluster_exports.py`). They answer with
 values, and with a reason in words where something cannot be done: what they raise would be logged over there.
 """
 

@@ -13,6 +13,7 @@ from shared import layout
 from shared.agent import AgentSpec
 from shared.errors import ExportError, TrainingError
 from trainer import exports, marks, targets
+from trainer.cluster_choice import team_of
 from trainer.config import Settings
 from trainer.exports import ExportFile
 from trainer.given import find_agent
@@ -161,9 +162,11 @@ def train(order: TrainOrder, settings: Settings, tell: Teller) -> Mapping[str, A
     episodes = parse_labels(known_episodes(order, settings, tell), "labels")
     paths = usable(order, spec, settings, tell)
     rival = active_model(settings.models_dir, spec.name)
-    report = learn(
-        paths, spec, config, start=order.start, end=order.end, labels=episodes, rival=rival, progress=tell.step
-    )
+    with team_of(settings) as team:
+        report = learn(
+            paths, spec, config, start=order.start, end=order.end, labels=episodes, rival=rival, team=team,
+            progress=tell.step,
+        )  # fmt: skip
     tell.step("sign")
     facts = report.facts
     manifest = publish(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import catalogue, exports
+from trainer.cluster_choice import team_of
 from trainer.config import Settings
 from trainer.doing import asked, known_episodes, train, usable
 from trainer.given import find_agent
@@ -69,9 +70,11 @@ def tune(order: TuneOrder, settings: Settings, tell: Teller) -> Mapping[str, Any
     episodes = faults_of(parse_labels(labels, "labels"))
     state = settings.state_dir / "tune" / f"{tell.number}.json"
     state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    found = search(
-        paths, spec, config, wanted, start=order.start, end=order.end, labels=episodes, state=state, progress=tell.step
-    )
+    with team_of(settings) as team:
+        found = search(
+            paths, spec, config, wanted, start=order.start, end=order.end, labels=episodes, state=state, team=team,
+            progress=tell.step,
+        )  # fmt: skip
     said = found.as_json()
     logger.info("search done trials=%d rounds=%d best=%s", found.trials, found.rounds, said["best"])
     tell.step(

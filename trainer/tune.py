@@ -23,6 +23,7 @@ import yaml
 from shared.agent import AgentSpec
 from trainer.labels import Episode
 from trainer.model_config import TrainConfig, for_agent
+from trainer.reading import Team
 from trainer.search_benches import Benches
 from trainer.search_ledger import Ledger, fingerprint
 from trainer.search_rounds import GAIN, Search, confirm
@@ -67,14 +68,15 @@ def tune(
     end: float | None = None,
     labels: Sequence[Episode] = (),
     state: Path | None = None,
+    team: Team | None = None,
     progress: Progress = lambda step, share: None,
     check: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TuneReport:
     """Search for settings that find more known faults at fewer false incidents.
 
-    state: file that trials are kept in, so that the search can be taken up again. check: called between trials; what it
-    raises ends the search.
+    state: file that trials are kept in, so that the search can be taken up again. team: reads with this machine.
+    check: called between trials; what it raises ends the search.
 
     Raises:
         ExportError, TrainingError, ConfigError: as `train`.
@@ -88,6 +90,7 @@ def tune(
         settings.faults_each,
         check,
         lambda share: progress("windows", share),
+        team,
     )
     space = space_of(config, spec, settings.seed)
     ledger = Ledger(state, fingerprint(benches, settings, space))
