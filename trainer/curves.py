@@ -91,7 +91,7 @@ def precision_recall(rows: Sequence[Mapping[str, float]], chosen: float) -> Mark
     if points and points[0][0] > 0:
         points = [(0.0, points[0][1]), *points]
     mine = min(rows, key=lambda row: abs(row["threshold"] - chosen), default=None)
-    said = "" if mine is None else f"precision {mine['precision']:.0%}, recall {mine['recall']:.0%}"
+    said = "" if mine is None else f"precision {100 * mine['precision']:.0f} %, recall {100 * mine['recall']:.0f} %"
     upward, along = "precision: raised windows that were right", "recall: fault windows raised"
     parts = _frame("pr", "Precision and recall", said, upward, along)
     for share in QUARTERS:

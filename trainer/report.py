@@ -66,8 +66,13 @@ def _template() -> Any:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(count=count, plain=plain, rarity=rarity, span=span)
+    environment.filters.update(
+        count=count, plain=plain, rarity=rarity, span=span, role=lambda name: ROLES.get(name, name)
+    )
     return environment.get_template("report.html.j2")
+
+
+ROLES = {"ap": "access points", "station": "stations"}
 
 
 def count(number: float) -> str:

@@ -152,9 +152,9 @@ def _versions(own: list[BundleRow], active: ActiveRow | None, challenger: str | 
     """What the agent could run, the active one first."""
     found = []
     for row in sorted(own, key=lambda row: -row.serial):
-        if row.state not in (GOOD, PROBATION):
-            continue
         is_active = active is not None and row.version == active.version
+        if row.state != GOOD and not is_active:  # one replaced on probation has not proved itself: it is shipped again
+            continue
         what = "active" if is_active else "previous" if active is not None and row.version == active.previous else ""
         what = what or ("challenger" if row.version == challenger else "kept")
         found.append((row.version, what))

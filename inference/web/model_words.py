@@ -119,7 +119,7 @@ def change(store: BundleStore, known: Words, agent: str, version: str, now: floa
     if active is not None and active.version == version:
         refused = f"{agent} runs {version} already."
     elif row.state != store_of.GOOD:
-        refused = f"{version} is not good: {STATES.get(row.state, (row.state,))[0].lower()}. {row.reason}"
+        refused = _why_not(row)
     elif not store.shelf.path(agent, version).is_dir():
         refused = f"The copy of {version} was cleaned up. Ship it again from the trainer."
     then, current = known(agent, version), known(agent, active.version if active else None)
@@ -215,6 +215,13 @@ def listed_row(row: BundleRow, active: ActiveRow | None, own: BundleWords, now: 
         refused=row.reason if row.state in (store_of.REFUSED, store_of.BAD, store_of.RETURNED) else "",
         verb=("Roll back…" if back else "Activate…") if offered else "",
     )
+
+
+def _why_not(row: BundleRow) -> str:
+    """Why a version that is here cannot be activated."""
+    if row.state == store_of.PROBATION:
+        return f"Another version took the place of {row.version} before it had proved itself. Ship it again from the trainer."
+    return f"{row.version} is not good: {STATES.get(row.state, (row.state,))[0].lower()}. {row.reason}"
 
 
 def _learnt(metadata: Mapping[str, Any]) -> str:

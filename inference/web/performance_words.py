@@ -28,6 +28,7 @@ WORDS = {
 }
 ALARMING = (drifting.WATCH, drifting.DRIFTED)
 SHOWN = 10
+LINE_OF = 2  # figures of one hour are no line: the facts above say them
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,14 @@ def _count(found: DriftReport, word: str) -> int:
 def _lead(found: DriftReport | None, now: float) -> str:
     if found is None:
         return "It is measured every hour once windows are judged, or at once with the button below."
+    if not found.windows:
+        least = f"a word takes {found.least} normal windows of access points or of stations"
+        return f"No normal window was judged since this version serves; {least}."
     days = (found.at - found.since) / words.DAY_S
     span = f"{days:.0f} days" if days >= 1.5 else f"{days * 24:.0f} hours"
     return (
-        f"Compared: the {found.windows:,} normal windows of {span} up to {words.moment(found.at, now)}, and training's."
+        f"Compared: {words.figure(found.windows, 'normal window')} of {span} up to {words.moment(found.at, now)},"
+        " and training's."
     )
 
 
@@ -129,38 +134,47 @@ def _facts(told: Summary, found: DriftReport | None, limits: PerformanceLimits, 
         _features_fact(found),
         _scores_fact(found),
         Fact(
-            "Data quality", f"{words.share(found.known, 1)} known" if found and found.known is not None else "Not measured",
-            f"{words.share(found.known_then, 1)} in training"
+            "Data quality", f"{words.plain_share(found.known)} known" if found and found.known is not None else "Not measured",
+            f"lines a pattern knows; {words.plain_share(found.known_then)} in training"
             if found and found.known_then is not None
             else "lines a pattern knows",
         ),
         Fact(
-            "Anomalous windows", words.share(rate, 2) if rate is not None else "None judged",
-            f"of {told.windows_24h or told.windows:,}, limit {words.percent(limits.anomaly_rate)}",
+            "Anomalous windows", words.share(rate, 2 if rate < 0.1 else 0) if rate is not None else "None judged",
+            f"of {told.windows_24h or told.windows:,}, limit {words.percent(limits.anomaly_rate)}"
+            if rate is not None
+            else f"since it serves; limit {words.percent(limits.anomaly_rate)}",
             "mid" if rate is not None and rate > limits.anomaly_rate else "",
         ),
         Fact(
-            "Time for a window", f"{told.inference_ms:.2g} ms" if told.inference_ms is not None else "None judged",
+            "Time for a window", f"{told.inference_ms:.2g} ms" if told.inference_ms is not None else "Not measured",
             f"limit {limits.latency_ms:g} ms",
             "mid" if told.inference_ms is not None and told.inference_ms > limits.latency_ms else "",
         ),
+        _memory_fact(told, limits),
         Fact(
-            "Memory", f"{told.memory_mb:.0f} MB" if told.memory_mb is not None else "Not measured",
-            f"limit {limits.memory_mb:g} MB; {words.share(told.cpu_share, 2)} of a core" if told.cpu_share is not None else "",
-            "mid" if told.memory_mb is not None and told.memory_mb > limits.memory_mb else "",
-        ),
-        Fact(
-            "False alarms", f"{told.marked_false} of {told.marked}" if told.marked else "none marked",
+            "False alarms", f"{told.marked_false} of {told.marked}" if told.marked else "None marked",
             f"by your marks; {words.figure(told.incidents, 'incident')} in 7 days",
         ),
     ]  # fmt: skip
+
+
+def _memory_fact(told: Summary, limits: PerformanceLimits) -> Fact:
+    note = f"limit {limits.memory_mb:g} MB"
+    if told.cpu_share is not None:
+        note += f"; {words.share(told.cpu_share, 0 if told.cpu_share >= 0.1 else 2)} of a core"
+    if told.memory_mb is None:
+        return Fact("Memory", "Not measured", note)
+    return Fact("Memory", f"{told.memory_mb:.0f} MB", note, "mid" if told.memory_mb > limits.memory_mb else "")
 
 
 def _features_fact(found: DriftReport | None) -> Fact:
     spoken = [one for one in found.features if one.word != "unknown"] if found else []
     if found is None or not spoken:
         return Fact(
-            "Features", "Too few windows" if found else "Not measured", f"from {found.least} on" if found else ""
+            "Features",
+            "Too few windows" if found else "Not measured",
+            f"it takes {found.least} of a role" if found else "",
         )
     steady = sum(one.word == "steady" for one in spoken)
     watched, drifted = (sum(one.word == word for one in spoken) for word in ("watch", "drifted"))
@@ -180,7 +194,7 @@ def _row(one: FeatureDrift, known: BundleWords, found: DriftReport | None) -> Dr
     assert found is not None
     title, unit = known.feature(one.name)
     return DriftRow(
-        title=words.sentence(title), role=one.role, psi="–" if one.psi is None else f"{one.psi:.2f}",
+        title=words.sentence(title), role=words.role(one.role), psi="–" if one.psi is None else f"{one.psi:.2f}",
         ks="–" if one.ks is None else f"{one.ks:.2f}", then=_span(one.then, unit), now=_span(one.now, unit),
         word=WORDS[one.word],
         bar=Markup(curves.drift(one.psi or 0.0, found.watch, found.drifted)),  # noqa: S704  made here
@@ -207,7 +221,7 @@ def _scores(found: DriftReport | None) -> tuple[tuple[str, Markup], ...]:
         svg = curves.lines(
             f"scores-{role}", shown, top=top - floor, marks=marks,
             ticks=[charts.Tick(0, "most usual"), charts.Tick(10, "middle"), charts.Tick(20, "strangest")],
-            title=f"Scores of {role} now and in training",
+            title=f"Scores of {words.role(role)} now and in training",
             desc=f"The middle is {now[10]:.3f}, in training {then[10]:.3f}; the highest {now[-1]:.3f} and {then[-1]:.3f}.",
         )  # fmt: skip
         charts_of.append((role, Markup(svg)))  # noqa: S704  curves escape their texts
@@ -227,16 +241,13 @@ def _slots(hours: Sequence[tuple[float, float | None]], now: float) -> list[floa
 
 def _hour_ticks(now: float) -> list[charts.Tick]:
     begin = now - HOURS * 3600
-    ticks = [charts.Tick(0, words.day(begin).split(" ")[0])]
-    ticks += [
-        charts.Tick(24 * n, words.day(begin + 86400 * n).split(" ")[0], wide_only=bool(n % 2)) for n in (2, 3, 4, 5)
-    ]
-    return [*ticks, charts.Tick(HOURS - 1, "now")]
+    days = [charts.Tick(24 * n, words.day(begin + 86400 * n).split(" ")[0], wide_only=bool(n % 2)) for n in range(DAYS)]
+    return [*days, charts.Tick(HOURS - 1, "now")]
 
 
 def _cycles(db: sqlite3.Connection, now: float) -> Markup:
     hours = performance.machine_hours(db, now - HOURS * 3600)
-    if not hours:
+    if len(hours) < LINE_OF:
         return Markup("")
     mean = _slots([(h.slot, 1000 * h.seconds / h.cycles if h.cycles else None) for h in hours], now)
     slow = _slots([(h.slot, 1000 * h.slowest_s) for h in hours], now)
@@ -252,7 +263,7 @@ def _cycles(db: sqlite3.Connection, now: float) -> Markup:
 
 def _memory(db: sqlite3.Connection, limits: PerformanceLimits, now: float) -> Markup:
     hours = performance.machine_hours(db, now - HOURS * 3600)
-    if not hours:
+    if len(hours) < LINE_OF:
         return Markup("")
     values = _slots([(h.slot, h.memory_mb) for h in hours], now)
     most = max(value for value in values if value is not None)

@@ -77,7 +77,7 @@ MARKS = {"false": "false alarm", "confirmed": "real"}
 
 def comparison(found: Comparison, known: BundleWords, now: float) -> ComparisonView:
     """What each would have alerted, in words."""
-    share = f"{found.agree / found.windows:.1%}" if found.windows else "nothing judged by both yet"
+    share = words.plain_share(found.agree / found.windows) if found.windows else "nothing judged by both yet"
     return ComparisonView(
         agent=found.agent, active=found.active, challenger=found.challenger, since=words.moment(found.since, now),
         error=found.error,

@@ -145,6 +145,7 @@ def _add_template_helpers(app: Flask, site: Site) -> None:
         lasted=words.lasted,
         sentence=words.sentence,
         rarity=words.rarity,
+        role=words.role,
         sev=words.severity_class,
         sevname=words.severity_name,
     )

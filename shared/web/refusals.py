@@ -101,11 +101,11 @@ def _on_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if isinstance(error, CSRFError):
         answer = refuse(status, STALE_FORM)
-    elif isinstance(error, RequestEntityTooLarge):
-        answer = refuse(status, _too_large())
     else:
         # Our own sentences are kept; the library's default ones are not written for the people who read this.
         own = error.description or "" if error.description != type(error).description else ""
+        if isinstance(error, RequestEntityTooLarge):
+            own = own or _too_large()
         answer = refuse(status, own if status not in (405, 429) else "")
     allowed = getattr(error, "valid_methods", None)
     if status == 405 and allowed:

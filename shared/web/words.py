@@ -43,6 +43,14 @@ def _noun(count: int, singular: str, plural: str | None) -> str:
     return singular + "s" if plural is None else plural
 
 
+ROLES = {"ap": "access points", "station": "stations"}
+
+
+def role(name: str) -> str:
+    """The hosts of a role: "access points"."""
+    return ROLES.get(name, name)
+
+
 def joined(names: Sequence[str]) -> str:
     """Names as a person lists them: "wifi", "wifi and sshd", "ap1, ap2 and ap3"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"

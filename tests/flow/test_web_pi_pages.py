@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from inference import state, state_read
-from inference.bundle_store import BundleStore
+from inference import drifting, state, state_read
+from inference.bundle_store import PROBATION, BundleStore
+from inference.performance import Performance
 from inference.web import incident_words
 from inference.web.app import create_app
-from tests import web_data, web_states
+from tests import web_data, web_more, web_states
 from tests.web_client import post, signed_in
 
 NOW = web_data.NOW
@@ -257,3 +259,27 @@ def test_the_first_line_counts_what_fits_the_choice(client: FlaskClient) -> None
 )
 def test_who_found_it_is_said_in_words_whoever_worked_together(finders: str, said: str) -> None:
     assert incident_words.found_by(finders) == said
+
+
+def test_a_drift_page_without_a_normal_window_says_what_it_waits_for(tmp_path: Path) -> None:
+    web_data.fill(tmp_path, days=0.1)
+    db = state.connect(tmp_path / "state.db")
+    nothing = replace(web_more.a_drift(NOW), windows=0, features=(), scores=(), curves=(), known=None, word="unknown")
+    drifting.save(db, nothing)
+    Performance(db).flush(NOW)
+    db.close()
+    page = a_site(tmp_path).get("/performance").get_data(as_text=True)
+    assert "No normal window was judged since this version serves" in page
+    assert " 0 normal windows" not in page
+    assert "Time for one cycle" not in page, "a line of one hour is an empty chart"
+
+
+def test_a_version_that_was_replaced_on_probation_is_not_offered(tmp_path: Path) -> None:
+    web_data.fill(tmp_path, days=0.1)
+    db = state.connect(tmp_path / "state.db")
+    BundleStore(db, tmp_path / "store").set_state("wifi", web_data.PREVIOUS, PROBATION, NOW)
+    db.close()
+    site = a_site(tmp_path)
+    assert f'value="{web_data.PREVIOUS}"' not in site.get("/agents").get_data(as_text=True)
+    refused = site.get(f"/models/wifi/{web_data.PREVIOUS}/activate").get_data(as_text=True)
+    assert "before it had proved itself. Ship it again from the trainer." in refused

@@ -15,7 +15,6 @@ from trainer.registry import ModelEntry
 from trainer.web.comparison import SHOWN, metrics_of
 from trainer.web.gate_words import found_of, measure
 
-ROLES = {"ap": "access points", "station": "stations"}
 FEATURES_SHOWN = 8
 
 
@@ -56,7 +55,7 @@ def ranges(known: BundleWords) -> list[tuple[str, list[RangeRow]]]:
                      charts.span(middle, low, high, middle, alarm=False))
             for name, (low, middle, high) in ranked
         ]  # fmt: skip
-        found.append((ROLES.get(role, role), rows))
+        found.append((words.role(role), rows))
     return found
 
 
