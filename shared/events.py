@@ -72,8 +72,9 @@ def _replacement(match: re.Match[str]) -> str:
     return {"a": "<mac>", "q": "<text>", "n": "#"}[match.lastgroup or "n"]
 
 
-# event, its index, the search of the winning pattern (None: it has no named group), its fixed fields
-_Winner = tuple[str, int, Callable[[str], "re.Match[str] | None"] | None, Mapping[str, str]]
+_Search = Callable[[str], "re.Match[str] | None"]
+# event, its index, the winning pattern ("": it has no named group), its fixed fields
+_Winner = tuple[str, int, str, Mapping[str, str]]
 
 
 class EventParser:
@@ -92,9 +93,9 @@ class EventParser:
         self._leaders = tuple(re.compile(leader, re.ASCII) for leader in spec.leaders)
         for event, index, number in patterns:
             self._set.Add(event.patterns[number])
-            pattern = re.compile(event.patterns[number], re.ASCII)
-            search = pattern.search if pattern.groupindex else None
-            self._winners.append((event.name, index, search, event.sets[number] if event.sets else _NOTHING))
+            named = event.patterns[number] if "(?P<" in event.patterns[number] else ""
+            self._winners.append((event.name, index, named, event.sets[number] if event.sets else _NOTHING))
+        self._searches: list[_Search | None] = [None] * len(patterns)  # compiled when first won: few ever are
         self._set.Compile()
         self._match = self._set.Match
         self._unknown = len(spec.events)
@@ -122,9 +123,12 @@ class EventParser:
         return self._won(hits[0] if len(hits) == 1 else min(hits), program, severity, message)
 
     def _won(self, winner: int, program: str, severity: int, message: str) -> Parsed:
-        event, index, search, fixed = self._winners[winner]
+        event, index, pattern, fixed = self._winners[winner]
         fields: dict[str, str] = {}
-        if search:
+        if pattern:
+            search = self._searches[winner]
+            if search is None:
+                search = self._searches[winner] = re.compile(pattern, re.ASCII).search
             match = search(message)
             if match:
                 fields = match.groupdict()

@@ -51,6 +51,7 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
     (f"{ASUS}Assoc {A}, status: 17, reason: d11 RC reserved (0)", "assoc_fail.refused", {}),
     (f"{ASUS}Disassoc {A}, status: 0, reason: Station has left (8), rssi:0", "disassoc.received", {"reason_code": "8"}),
     (f"{ASUS}Deauth_ind {A}, status: 0, reason: Unspecified reason (1)", "deauth.received", {"reason_code": "1"}),
+    (f"wlceventd: {ASUS}Deauth {A}, status: 0, reason: Left (3)", "deauth.received", {"reason_code": "3"}),
     (f"{ASUS}Something {A}", "other.noise", {"mac": A}),
     # Xiaomi
     (f"wifi_log: [Class 1 - SEND AUTH_RSP{XIAOMI}, status=\"0\"", "auth_ok", {"mac": A, "bssid": B}),
@@ -114,6 +115,10 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
     ("ieee80211 phy0: brcmf_psm_watchdog_notify: PSM's watchdog has fired!", "driver_error.firmware", {}),
     (f"ath11k c000000.wifi: Failed to add peer: {A} for VDEV: 0", "driver_error.firmware", {"mac": A}),
     ("ath10k_pci 0000:01:00.0: DFS: radar detected", "radar", {}),
+    ("wlan0: preparing for channel switch failed, disconnecting", "channel", {}),
+    ("wlan0: driver doesn't support chan-switch with channel contexts", "channel", {}),
+    ("wlan0: deauthenticated (Reason: 15=4WAY_HANDSHAKE_TIMEOUT)", "deauth.remote", {"reason_code": "15"}),
+    ("wlan0: AP has invalid WMM params (AIFSN=1 for ACI 2), will use 2", "other.noise", {}),
     ("R8188EU: set group key to hw: alg:4", "other.noise", {}),
 ]  # fmt: skip
 
@@ -137,6 +142,9 @@ LEADERS = [
     "[Sat Aug 20 18:15:08 2016] ",
     "2020-10-24T17:22:05.196432+00:00 wpa_supplicant[3]: [info] ",
     "01-17 19:03:58.203 1683 1683 I wpa_supplicant: ",
+    "I/wpa_supplicant(23065): ",
+    "wpa_supplicant: ",
+    "<30>1 2026-03-03T10:00:00.1Z box hostapd 270 - - ",
     "1623423.123456: ",
     "kern.log:Oct 30 11:45:58 box hostapd: ",
     "Jun 16 04:49:02 box user.debug kernel: [ 1184.406668] ",
