@@ -19,6 +19,7 @@ from psycopg2.extras import execute_values
 
 from shared.frame import open_export
 from shared.values import Row, iso
+from tests.once import made_once
 from tests.services import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +51,13 @@ def train(folder: Path) -> Trained:
     active = bundle.parent / "active"
     if not active.is_symlink():
         active.symlink_to(bundle.name)
-    return Trained(folder / "inbox", bundle, state / "allowed_signers")
+    return trained_in(folder)
+
+
+def trained_in(folder: Path) -> Trained:
+    """What `train` left in a folder, or in one that it was copied from."""
+    bundle = next(path for path in (folder / "inbox/wifi").iterdir() if not path.is_symlink())
+    return Trained(folder / "inbox", bundle, folder / "trainer" / "allowed_signers")
 
 
 _trained: list[Trained] = []
@@ -58,9 +65,9 @@ _trained: list[Trained] = []
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """One trained model for the run, whichever modules bring this fixture in."""
+    """One trained model for the run, whichever modules bring this fixture in, and in however many processes."""
     if not _trained:
-        _trained.append(train(tmp_path_factory.mktemp("trained")))
+        _trained.append(trained_in(made_once(tmp_path_factory, "trained", train)))
     return _trained[0]
 
 

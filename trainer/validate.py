@@ -19,6 +19,7 @@ from trainer.tally import SeenIds, Tally
 
 DAY_S = 86_400.0
 EXAMPLES = 20  # bad rows and unknown shapes that are shown
+MOST_NAMES = 10_000  # hosts that are told apart; of an export with more the rarest are forgotten
 PROGRESS_ROWS = 50_000
 
 MIN_DAYS = 1.0
@@ -131,7 +132,7 @@ class _Survey:
         self._any = spec.programs == ANY_PROGRAM
         self._ids = SeenIds()
         self._newest: dict[str, float] = {}
-        self._hosts, self._programs, self._shapes = Tally(10_000), Tally(5_000), Tally(5_000)
+        self._hosts, self._programs, self._shapes = Tally(MOST_NAMES), Tally(MOST_NAMES // 2), Tally(MOST_NAMES // 2)
         self._severities: Counter[int] = Counter()
         self._events: Counter[str] = Counter()
 
@@ -153,7 +154,7 @@ class _Survey:
         newest = self._newest.get(host)
         if newest is not None and time_s < newest:
             report.out_of_order += 1
-        elif newest is not None or len(self._newest) < 10_000:
+        elif newest is not None or len(self._newest) < MOST_NAMES:
             self._newest[host] = time_s
         report.duplicate_ids += self._ids.seen_before(row_id)
         report.empty_messages += not message

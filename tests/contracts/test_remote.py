@@ -26,6 +26,13 @@ class Place:
     folder: Path
 
 
+@pytest.fixture(scope="module")
+def packaged() -> Iterator[PackagedSftpServer]:
+    """A server without OpenSSH's extensions, for all of this suite."""
+    with running(PackagedSftpServer(find_asyncssh())) as server:
+        yield server
+
+
 @pytest.fixture(params=["folder", "openssh", "asyncssh"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "folder":
@@ -36,8 +43,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     elif request.param == "openssh":
         yield from _over(request.getfixturevalue("sshd"))
     else:
-        with running(PackagedSftpServer(find_asyncssh())) as server:
-            yield from _over(server)
+        yield from _over(request.getfixturevalue("packaged"))
 
 
 def _over(server: SshdServer) -> Iterator[Place]:

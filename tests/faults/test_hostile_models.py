@@ -17,7 +17,7 @@ import pytest
 from inference import probe, reconcile
 from shared import bundle
 from tests.daemon_process import Trained, trained
-from tests.fakes import V1, V2, Pi, Workshop
+from tests.fakes import V1, V2, Pi, Workshop, pi_with_v1
 from trainer.keys import next_serial
 from trainer.remote import LocalRemote
 from trainer.ship import load_signed, ship
@@ -167,13 +167,9 @@ def publish(workshop: Workshop, version: str, files: Files) -> None:
 def test_a_signed_but_hostile_model_never_serves(
     tmp_path: Path, workshop: Workshop, real_files: Mapping[str, bytes], kind: str
 ) -> None:
-    pi = Pi(tmp_path / "pi", workshop.allowed)
+    pi = pi_with_v1(tmp_path / "pi", workshop)  # a made-up one: what serves need not be real to be left alone
     pi.limit(cpu_s=5, memory_mb=2048, wall_s=20.0)
     pi.probe_command, pi.load = probe.COMMAND, reconcile.load_real_model
-    publish(workshop, V1, dict(real_files))
-    ship(load_signed(workshop.models, "wifi", V1, workshop.key), LocalRemote(pi.inbox))
-    outcome = pi.one()
-    assert outcome.state == "loaded", outcome.reason
     trap = tmp_path / "trap"
     publish(workshop, V2, KINDS[kind](dict(real_files), trap))
     ship(load_signed(workshop.models, "wifi", V2, workshop.key), LocalRemote(pi.inbox))

@@ -168,7 +168,7 @@ def test_memory_stays_flat_and_progress_is_told(dsn: str, tmp_path: Path) -> Non
     run(
         dsn,
         f"""INSERT INTO log_entries ("timestamp", host, program, message)
-        SELECT to_timestamp({NOW} - 1 - n * 0.001), 'ap1', 'hostapd', repeat('x', 100) || n FROM generate_series(1, 60000) n""",
+        SELECT to_timestamp({NOW} - 1 - n * 0.001), 'ap1', 'hostapd', repeat('x', 100) || n FROM generate_series(1, 25000) n""",
     )
     steps: list[str] = []
 

@@ -17,11 +17,13 @@ import psycopg2
 import pytest
 
 from shared import bundle
+from tests import measured
 from tests.postgres_server import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT = ROOT / "examples" / "wifi-train.csv.gz"
 CONFIGS = ROOT / "tests" / "data" / "model_config"
+QUICK = [word for key, value in measured.QUICK.items() for word in ("--set", f"{key}={value}")]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def trainer(tmp_path: Path) -> Trainer:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, dict[str, Any]]:
     """One training run on the example export, whose result several tests look at."""
     trainer = Trainer(tmp_path_factory.mktemp("trainer"))
-    return trainer, trainer.json("train", EXPORT, "--json", "--set", "features.exclude=[timeouts]")
+    return trainer, trainer.json("train", EXPORT, "--json", "--set", "features.exclude=[timeouts]", *QUICK)
 
 
 def export_of(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
@@ -279,7 +281,7 @@ def test_a_person_is_told_what_was_learnt_and_what_comes_next(trainer: Trainer) 
     done = trainer.run(
         "train", EXPORT, "--labels", labels, "--models", "elsewhere", "--config", CONFIGS / "flat_v2.yaml",
         "--set", "detection.alert_budget=1", "--set", "model.n_estimators=20", "--set", "evaluation.inject=false",
-        "--set", "training.cross_validation_folds=3",
+        "--set", "training.cross_validation_folds=3", "--start-date", "2026-03-03", "--end-date", "2026-03-06",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "learnt" in done.stdout

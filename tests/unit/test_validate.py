@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.agent import AgentSpec, builtin_agents
+from shared.events import EventParser
 from tests.rows import row, write_export
 from trainer.tally import SeenIds, Tally
 from trainer.validate import ValidationReport, validate
@@ -108,7 +109,14 @@ def test_shapes_of_unknown_lines_are_counted_and_harmless_to_print(tmp_path: Pat
     assert report.unknown_share == 1.0
 
 
-def test_memory_stays_bounded_whatever_the_rows_hold(tmp_path: Path, spec: AgentSpec) -> None:
+def test_memory_stays_bounded_whatever_the_rows_hold(
+    tmp_path: Path, spec: AgentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With bounds small enough to be reached soon: of the names that are counted, and of the messages that are remembered."""
+    monkeypatch.setattr("trainer.validate.MOST_NAMES", 200)
+    monkeypatch.setattr("shared.readers._KNOWN", 200)
+    monkeypatch.setattr("trainer.validate.EventParser", lambda spec: EventParser(spec, cache_size=100))
+
     def peak(count: int) -> int:
         path = tmp_path / "wild.csv"
         with path.open("w") as out:
@@ -124,7 +132,9 @@ def test_memory_stays_bounded_whatever_the_rows_hold(tmp_path: Path, spec: Agent
         finally:
             tracemalloc.stop()
 
-    assert peak(60_000) < 1.6 * peak(25_000)
+    peak(10)  # what is made once
+    short, long = peak(2_500), peak(6_000)
+    assert long < 1.3 * short
 
 
 def test_a_tally_keeps_the_frequent_names() -> None:
