@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.services import MissingPartError, Part, Server, may
+from tests.services import MissingPartError, Part, Server, free_port, may
 from tests.sshd_server import make_key
 
 OVERLAY = """\
@@ -25,7 +25,8 @@ mount --rbind /dev root/dev
 mount -t proc proc root/proc
 for place in run tmp srv; do mount -t tmpfs -o mode=755 none root/$place; done
 chmod 1777 root/tmp
-mkdir -m 755 root/run/sshd
+mkdir -m 755 root/run/sshd root/run/units
+echo "INFERENCE_BIND=127.0.0.1:$4" > root/run/units/environment
 mkdir -p -m 700 root/root/.ssh
 install -m 600 "$1/authorized_keys" root/root/.ssh/authorized_keys
 install -m 600 "$1/host_key" root/etc/ssh/ssh_host_ed25519_key
@@ -54,6 +55,7 @@ class PiRoot(Server):
             raise MissingPartError("pi: a root folder of its own needs root and mount namespaces")
         super().__init__(sshd)
         (self.folder / "over").mkdir()
+        self.pages = free_port()  # it shares this machine's network, where something may sit on 8000
         self.identity, self.known_hosts = self.folder / "identity", self.folder / "known_hosts"
         (self.folder / "authorized_keys").write_text(make_key(self.identity) + "\n")
         host_key = make_key(self.folder / "host_key")
@@ -72,7 +74,17 @@ class PiRoot(Server):
         old = "PerSourcePenalties" if int(self.part.version.split(".")[0]) >= 10 else None
         script = OVERLAY if old else OVERLAY.replace(" -o PerSourcePenalties=no", "")
         namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-        return [*namespaces, "bash", "-c", script, "pi", str(self.folder), str(self.part.program), str(self.port)]
+        return [
+            *namespaces,
+            "bash",
+            "-c",
+            script,
+            "pi",
+            str(self.folder),
+            str(self.part.program),
+            str(self.port),
+            str(self.pages),
+        ]
 
     def run(self, command: str) -> str:
         """What a command says on the Pi, as root."""

@@ -36,6 +36,8 @@ def environment(settings: dict[str, list[str]]) -> dict[str, str]:
     for path in settings.get("EnvironmentFile", []):
         with open(path.lstrip("-"), encoding="utf-8") as file:
             env.update(line.strip().split("=", 1) for line in file if "=" in line and not line.startswith("#"))  # type: ignore[misc]
+    with open(f"{RUN}/environment", encoding="utf-8") as file:  # what this machine, which is shared, needs on top
+        env.update(line.strip().split("=", 1) for line in file)  # type: ignore[misc]
     return env
 
 

@@ -101,6 +101,10 @@ find /opt/pipit/releases -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn |
 /usr/local/sbin/pipit-inference check || say "put right what is wrong above"
 n=0
 while [ ! -e /var/lib/pipit/web/setup-token ] && [ ! -e /var/lib/pipit/web/password ] && [ $n -lt 30 ]; do sleep 1; n=$((n + 1)); done
-[ -e /var/lib/pipit/web/password ] || say "one-time set-up token: $(cat /var/lib/pipit/web/setup-token 2>/dev/null || echo 'see journalctl -u pipit-inference-web')"
+if [ -e /var/lib/pipit/web/setup-token ]; then
+  say "one-time set-up token: $(cat /var/lib/pipit/web/setup-token)"
+elif [ ! -e /var/lib/pipit/web/password ]; then
+  say "the pages have not come up: journalctl -u pipit-inference-web says why"
+fi
 bind=$(sed -n 's/^ *INFERENCE_BIND *= *//p' /etc/pipit/pipit.env | tail -1)
 say "pages: ${bind:-127.0.0.1:8000}"

@@ -56,7 +56,7 @@ def test_a_pi_is_installed_upgraded_shipped_to_and_cleared_over_ssh(pi: PiRoot, 
     assert shipped.returncode == 0, shipped.stdout + shipped.stderr + pi.run("tail -20 /run/units/pipit-inference.log")
     version = json.loads(shipped.stdout)["version"]
     assert version in pi.run("pipit-inference models list")
-    wait_until(lambda: '"status":"ok"' in pi.run(HEALTH).replace(" ", ""), "a healthy page")
+    wait_until(lambda: '"status":"ok"' in health(pi).replace(" ", ""), "a healthy page")
 
     pi.run("echo INFERENCE_INTERVAL_S=1 >> /etc/pipit/pipit.env")
     again = pi.deploy("install-pi.sh", given)
@@ -78,9 +78,10 @@ def test_a_pi_is_installed_upgraded_shipped_to_and_cleared_over_ssh(pi: PiRoot, 
     assert version in pi.run("pipit-inference models list"), "what served, serves again"
 
 
-HEALTH = (
-    "python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/api/v1/health').read().decode())\""
-)
+def health(pi: PiRoot) -> str:
+    """What the Pi's page says of itself."""
+    page = f"http://127.0.0.1:{pi.pages}/api/v1/health"
+    return pi.run(f"python3 -c \"import urllib.request as u; print(u.urlopen('{page}').read().decode())\"")
 
 
 def test_the_pis_blocks_of_the_documents_run_one_after_another(pi: PiRoot) -> None:
@@ -91,7 +92,7 @@ def test_the_pis_blocks_of_the_documents_run_one_after_another(pi: PiRoot) -> No
         if "pipit-inference status" in block.text:
             assert "model      none" not in said, said
     assert pi.run("stat -c %U /var/lib/pipit/state.db").strip() == "pipit", "a restored backup belongs to the service"
-    wait_until(lambda: '"status":"ok"' in pi.run(HEALTH).replace(" ", ""), "a healthy page")
+    wait_until(lambda: '"status":"ok"' in health(pi).replace(" ", ""), "a healthy page")
 
 
 def test_a_release_that_does_not_start_leaves_the_old_one_serving(pi: PiRoot, trained: Trained) -> None:
@@ -133,7 +134,7 @@ def test_a_release_that_does_not_start_leaves_the_old_one_serving(pi: PiRoot, tr
     assert done.returncode != 0
     assert b"the old one was not touched" in done.stderr
     assert pi.run("readlink /opt/pipit/current").strip() == served
-    assert '"status":"ok"' in pi.run(HEALTH).replace(" ", "")
+    assert '"status":"ok"' in health(pi).replace(" ", "")
 
 
 def test_the_shipping_login_writes_the_inbox_and_nothing_else(pi: PiRoot, trained: Trained) -> None:
