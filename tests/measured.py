@@ -21,6 +21,7 @@ QUICK = {
     "training.cross_validation_folds": 3,
     "evaluation.faults_each": 1,
 }
+OPTIONS = [word for key, value in QUICK.items() for word in ("--set", f"{key}={value}")]  # for the command line
 WIFI = builtin_agents()["wifi"]
 
 

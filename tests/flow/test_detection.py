@@ -27,7 +27,7 @@ AT = DAYS * DAY + 15 * 3600.0 + 77
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A model of three calm days."""
     path = write_export(tmp_path_factory.mktemp("calm") / "calm.csv", calm(DAYS))
-    report = train([path], builtin_agents()["wifi"], load_model_config())
+    report = train([path], builtin_agents()["wifi"], load_model_config(None, {"evaluation.inject": False}))
     return load_model(report.files)
 
 

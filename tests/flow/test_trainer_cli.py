@@ -23,7 +23,6 @@ from tests.postgres_server import PostgresServer
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT = ROOT / "examples" / "wifi-train.csv.gz"
 CONFIGS = ROOT / "tests" / "data" / "model_config"
-QUICK = [word for key, value in measured.QUICK.items() for word in ("--set", f"{key}={value}")]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def trainer(tmp_path: Path) -> Trainer:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, dict[str, Any]]:
     """One training run on the example export, whose result several tests look at."""
     trainer = Trainer(tmp_path_factory.mktemp("trainer"))
-    return trainer, trainer.json("train", EXPORT, "--json", "--set", "features.exclude=[timeouts]", *QUICK)
+    return trainer, trainer.json("train", EXPORT, "--json", "--set", "features.exclude=[timeouts]", *measured.OPTIONS)
 
 
 def export_of(folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:

@@ -14,7 +14,7 @@ from tests import measured
 from tests.flow.test_trainer_cli import Trainer
 from trainer.model_config import load_model_config
 
-QUICK = [option for key, value in measured.QUICK.items() for option in ("--set", f"{key}={value}")]
+QUICK = [*measured.OPTIONS, "--end-date", "2026-03-07"]
 LABELS = measured.EXAMPLES / "episodes.json"
 HARD = "evaluation.thresholds={episode_recall: 1.0, precision: 1.0, recall: 1.0}"
 

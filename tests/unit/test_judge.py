@@ -62,7 +62,7 @@ def write_export(path: Path, rows: Iterable[Row]) -> Path:
 @pytest.fixture(scope="module")
 def report(wifi: AgentSpec, tmp_path_factory: pytest.TempPathFactory) -> TrainReport:
     export = write_export(tmp_path_factory.mktemp("judge") / "export.jsonl", quiet_days(5))
-    return train([export], wifi, load_model_config(overrides={"model.n_estimators": "40"}))
+    return train([export], wifi, load_model_config(None, {"model.n_estimators": 40, "evaluation.inject": False}))
 
 
 @pytest.fixture(scope="module")
