@@ -46,7 +46,6 @@ FIXTURES = {
     "collector": "rsyslog",
     "relp_collector": "rsyslog-relp",
     "dask": "dask",
-    "own_dask": "dask",
     "promtool": "promtool",
     "systemd_analyze": "systemd",
     "pi": "sshd",
@@ -115,14 +114,7 @@ def own_sshd() -> Iterator[SshdServer]:
 
 @pytest.fixture(scope="session")
 def dask() -> Iterator[DaskCluster]:
-    """One real Dask scheduler with two workers for the run. Do not end them: see own_dask."""
-    with running(DaskCluster(need("dask"))) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def own_dask() -> Iterator[DaskCluster]:
-    """A Dask scheduler with two workers for this test alone, which it may end."""
+    """One real Dask scheduler with two workers for the run. Do not end them."""
     with running(DaskCluster(need("dask"))) as cluster:
         yield cluster
 

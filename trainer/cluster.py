@@ -40,7 +40,7 @@ class Dask:
         self.address = address
         for name in NOISY:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        with _scheduler(address, "does not answer"):
+        with _in_our_words(address, "does not answer"):
             place = urlsplit(address)
             socket.create_connection((place.hostname, place.port), CONNECT_S).close()  # Dask would ask for ten seconds
             self._client = Client(
@@ -49,29 +49,41 @@ class Dask:
 
     def workers(self) -> Mapping[str, str]:
         """Address → machine."""
-        with _scheduler(self.address, "went away"):
-            found = self._client.scheduler_info()["workers"]
+        with self.connected():
+            found = self._client.scheduler_info().get("workers", {})
             return {address: str(worker["host"]) for address, worker in found.items()}
 
     def ask(self, function: Callable[..., Any], *values: Any, workers: Iterable[str]) -> Mapping[str, Any]:
         """What each worker answers, or what it raised."""
-        with _scheduler(self.address, "went away"):
+        with self.connected():
             found: dict[str, Any] = self._client.run(function, *values, workers=list(workers), on_error="return")
             return found
 
     def submit(self, function: Callable[..., Any], *values: Any, worker: str) -> _Running:
         """Have this worker do it, and no other: only it may have what is needed."""
-        with _scheduler(self.address, "went away"):
-            return _Running(self._client.submit(function, *values, workers=[worker], pure=False), self.address, worker)
+        with self.connected():
+            return _Running(self, self._client.submit(function, *values, workers=[worker], pure=False), worker)
 
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close(timeout=CLOSE_S)
 
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """For everything that is asked of the scheduler. Dask would connect anew, but what ran for us is lost by then."""
+        with _in_our_words(self.address, "went away"):
+            self._still_connected()
+            yield
+            self._still_connected()
+
+    def _still_connected(self) -> None:
+        if self._client.status != "running":
+            raise ConnectionError("the connection was lost")
+
 
 class _Running:
-    def __init__(self, future: Future, address: str, worker: str) -> None:
-        self._future, self._address, self._worker = future, address, worker
+    def __init__(self, dask: Dask, future: Future, worker: str) -> None:
+        self._dask, self._future, self._worker = dask, future, worker
 
     def done(self) -> bool:
         """Whether there is a result, or will never be one."""
@@ -79,18 +91,18 @@ class _Running:
 
     def result(self) -> Any:
         """What came of it; None: it did not arrive. Raises TrainingError: it failed."""
-        try:
-            return self._future.result(timeout=FETCH_S)
-        except TimeoutError:
-            return None
-        except Exception as error:
-            raise TrainingError(
-                f"train: a worker of the cluster failed; {self._worker}: {type(error).__name__}: {error}; its log says more"
-            ) from error
+        with self._dask.connected():
+            try:
+                return self._future.result(timeout=FETCH_S)
+            except TimeoutError:
+                return None
+            except Exception as error:
+                failed = f"{self._worker}: {type(error).__name__}: {error}"
+                raise TrainingError(f"train: a worker of the cluster failed; {failed}; its log says more") from error
 
     def cancel(self) -> None:
         """Nobody waits for it."""
-        with _scheduler(self._address, "went away"):
+        with self._dask.connected():
             self._future.cancel()
 
 
@@ -106,7 +118,7 @@ def _security(certificates: Certificates | None) -> Security | None:
 
 
 @contextmanager
-def _scheduler(address: str, verb: str) -> Iterator[None]:
+def _in_our_words(address: str, verb: str) -> Iterator[None]:
     """Everything that a lost connection may raise, in our words."""
     try:
         yield

@@ -8,6 +8,7 @@ It goes on in a thread of its own while this machine reads its own share.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
 import threading
@@ -57,6 +58,7 @@ class ClusterReading:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="pipit-cluster", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._hear, name="pipit-pulse", daemon=True).start()
 
     def end(self) -> None:
         """Stop it where it still goes on. May be called again."""
@@ -78,7 +80,7 @@ class ClusterReading:
             self.over.set()
 
     def _go_on(self, exports: Exports) -> None:
-        looked = heard = -NOBODY_S
+        looked = -LOOK_S
         while self._waiting or self._running:
             if self._ended.is_set():
                 return
@@ -88,9 +90,6 @@ class ClusterReading:
                 self._look(exports)
             self._collect()
             self._hand_out(exports)
-            if now - heard >= HEAR_S:
-                heard = now
-                self._hear()
             self.read = max(self.read, self._done(exports.sent))
             if not exports.send(self._machines):
                 self._ended.wait(POLL_S)
@@ -149,8 +148,11 @@ class ClusterReading:
             self._running[worker] = share, self._engine.submit(read_share, data, worker=worker)
 
     def _hear(self) -> None:
-        answers = self._engine.ask(renew, self._run, self._number, workers=list(self._machines))
-        self._parts = {worker: part for worker, part in answers.items() if isinstance(part, float)}
+        """In a thread of its own, since an answer of a worker that has just died takes half a minute not to come."""
+        while not self.over.wait(HEAR_S):
+            with contextlib.suppress(PipitError):  # a scheduler that is gone is seen by the other thread
+                answers = self._engine.ask(renew, self._run, self._number, workers=list(self._machines))
+                self._parts = {worker: part for worker, part in answers.items() if isinstance(part, float)}
 
     def _done(self, sent: float) -> float:
         begun = sum(SENDING + (1 - SENDING) * self._parts.get(worker, 0.0) for worker in self._running)
