@@ -149,7 +149,7 @@ def _add_template_helpers(app: Flask, site: Site) -> None:
         sev=words.severity_class,
         sevname=words.severity_name,
     )
-    app.jinja_env.globals.update(counted=words.counted, figure=words.figure, asset=_asset)
+    app.jinja_env.globals.update(counted=words.counted, figure=words.figure, some_of=words.some_of, asset=_asset)
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
 

@@ -201,7 +201,8 @@ def _told(operation: Operation) -> dict[str, Any]:
     if operation.is_public:
         told["security"] = []
     if operation.body is not None:
-        told["requestBody"] = {"content": {operation.takes_as: {"schema": operation.body}}, "required": False}
+        needed = any(each.required for each in operation.body.fields.values())
+        told["requestBody"] = {"content": {operation.takes_as: {"schema": operation.body}}, "required": needed}
     elif operation.takes_as != "application/json":
         schema = {"type": "string", "format": "binary"}
         told["requestBody"] = {"content": {operation.takes_as: {"schema": schema}}, "required": True}

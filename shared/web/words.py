@@ -56,6 +56,12 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
 
 
+def some_of(names: Sequence[str], most: int = 3) -> str:
+    """The first names of a list that may be long: "ap1, ap2, ap3 and 4 more"."""
+    listed = ", ".join(names[:most])
+    return f"{listed} and {len(names) - most:,} more" if len(names) > most else joined(names)
+
+
 def percent(part: float) -> str:
     """A part of a whole: 0.912 is "91 %"."""
     return f"{part * 100:.0f} %"

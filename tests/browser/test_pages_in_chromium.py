@@ -13,6 +13,8 @@ from werkzeug.serving import make_server
 from inference.web.app import create_app as create_pi
 from tests import web_data, web_more, web_trainer
 from tests.web_client import set_up
+from trainer.jobs import FAILED, JobStore
+from trainer.web import fleet_pages, job_pages
 from trainer.web.app import create_app as create_trainer
 
 selenium = pytest.importorskip("selenium")
@@ -135,3 +137,57 @@ def test_the_theme_button_acts_at_once_and_is_remembered(driver: webdriver.Chrom
     driver.get(sites["pi"] + "/incidents")
     assert driver.execute_script(root) == "dark"
     driver.delete_cookie("pipit_theme")
+
+
+TICKS = """
+const later = window.setTimeout;
+window.ticks = 0;
+window.setTimeout = (call, ms) => later(() => { if (ms >= 50) window.ticks += 1; call(); }, ms);
+"""
+
+
+@pytest.fixture
+def own_trainer(driver: webdriver.Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A trainer whose pages keep themselves fresh ten times a second, signed in to."""
+    monkeypatch.setattr(fleet_pages, "LIVE_S", 0.1)
+    monkeypatch.setattr(job_pages, "LIVE_S", 0.1)
+    app = create_trainer(tmp_path, models_dir=web_trainer.fill(tmp_path), now=lambda: web_data.NOW, place="anvil")
+    set_up(app)
+    server = _serve(app)
+    script = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": TICKS})
+    site = f"http://127.0.0.1:{server.server_port}"
+    sign_in(driver, site)
+    yield site
+    driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    server.shutdown()
+
+
+PRESSED = """
+const done = arguments[0], button = document.querySelector('form[action$="/stop"] button');
+window.addEventListener('submit', (event) => {
+  event.preventDefault();
+  setTimeout(() => done(button.disabled));
+}, { once: true });
+button.click();
+"""
+
+
+def test_a_page_that_keeps_itself_fresh_takes_nothing_away_and_knows_its_end(
+    driver: webdriver.Chrome, own_trainer: str, tmp_path: Path
+) -> None:
+    wait = WebDriverWait(driver, WAIT_S)
+    driver.get(f"{own_trainer}/fleet")
+    driver.execute_script("window.before = document.querySelector('main h1')")
+    wait.until(lambda each: each.execute_script("return !window.before.isConnected"))  # it was made anew
+    driver.execute_script("document.querySelector('#hw').value = 'challenger'; window.ticks = 0")
+    wait.until(lambda each: each.execute_script("return window.ticks > 2"))
+    assert driver.execute_script("return document.querySelector('#hw').value") == "challenger"
+
+    driver.get(f"{own_trainer}/jobs/2")
+    foot = driver.find_element(By.CSS_SELECTOR, ".foot")
+    assert "Pause updates" in foot.text
+    assert driver.execute_async_script(PRESSED) is True, "a button that was pressed can be pressed again"
+    JobStore(tmp_path).end(2, FAILED, web_data.NOW, error="too little to learn from", code="failed")
+    wait.until(lambda each: "failed" in each.find_element(By.TAG_NAME, "h1").text)
+    wait.until(lambda _: "Pause updates" not in foot.text)
+    assert "Not updated" not in foot.text

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.web.fleet_words import TargetRow, headline
+from trainer.history import Transfer
+from trainer.targets import parse_target
+from trainer.web.fleet_words import TargetRow, headline, rows
 
 GOOD = ("Serves", "ok", "s-ok")
 
@@ -25,3 +27,15 @@ def pi(name: str, runs: str) -> TargetRow:
 )
 def test_the_first_line_says_how_many_run_the_newest(table: list[TargetRow], first: str) -> None:
     assert headline(table, {"wifi": "v2"}) == first
+
+
+def test_a_large_fleet_is_counted_and_what_needs_somebody_stands_first() -> None:
+    states = {"a": "good", "b": "sent", "c": "refused", "d": "refused", "e": "failed", "f": "refused"}
+    known = {name: parse_target(name, f"sftp://pi@{name}/inbox") for name in states}
+    version = "20260312_060000"
+    latest = {
+        (name, "wifi"): Transfer(1.0, "ship", name, "wifi", version, 1, 1, 1.0, state) for name, state in states.items()
+    }
+    table = rows(known, latest, {("a", "wifi"): version}, 2.0)
+    assert [row.name for row in table] == ["c", "d", "e", "f", "b", "a"]
+    assert headline(table, {"wifi": version}) == "One of six Pis runs the newest model. Four turned the last one away."

@@ -21,6 +21,8 @@ from trainer.web.room import Room, this_room
 LIVE_S = 15
 LIVE_SHIPPING_S = 2
 TRANSFERS_SHOWN = 10
+PIS_SHOWN = 12
+WAVES_SHOWN = 4
 BY = "admin"
 UNKNOWN_PI = "No Pi of that name is in the list."
 TARGET_FIELDS = ("name", "url", "identity", "known_hosts", "groups")
@@ -146,7 +148,7 @@ def _fleet_page(given: Mapping[str, str], errors: Mapping[str, str]) -> str:
         "fleet.html", at="Fleet", live=LIVE_SHIPPING_S if shipping else LIVE_S, table=table, newest=newest, models=models[:30],
         groups=groups, sent=transfer_words.transfers(room.transfers(limit=TRANSFERS_SHOWN), now), given=given, errors=errors,
         shipping=[(job, job_words.headline(job, room.jobs.position(job), now), job_words.steps(job)) for job in shipping],
-        headline=fleet_words.headline(table, newest), beside=beside, behind=catch_up_page.lacking(room, "all"),
+        headline=fleet_words.headline(table, newest), beside=beside, shown=PIS_SHOWN, behind=catch_up_page.lacking(room, "all"),
     )  # fmt: skip
 
 
@@ -172,7 +174,7 @@ def _ship_page(room: Room, entry: ModelEntry, to: str, members: Sequence[Target]
     offline = [t.name for t in members if (last := room.latest().get((t.name, entry.agent))) and last.code == "offline"]
     return render_template(
         "ship.html", at="Fleet", entry=entry, to=to, waves=_waves(runs, _canaries(), to in room.targets()), count=len(members),
-        offline=offline, gate=gate, missed=gate.get("passed") is False, error=error,
+        shown=WAVES_SHOWN, offline=offline, gate=gate, missed=gate.get("passed") is False, error=error,
         canaries=_canaries(), beside=_is_beside(), learnt=model_facts.span_learnt(entry.metadata), alone=to in room.targets(),
     )  # fmt: skip
 

@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.web import words
+from trainer import history
 from trainer.history import Transfer
 from trainer.targets import Target
 from trainer.web.transfer_words import transfer_words
+
+ASKED = {history.SHIP: "shipped", history.ROLLBACK: "rolled back to", history.CHALLENGE: "as challenger:"}
+RANKS = {"high": 0, "mid": 1}
+NAMED = 3  # more than so many are counted in the first line, not named
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def rows(
         for agent in agents:
             last = latest[name, agent]
             runs = serving.get((name, agent), "not known")
-            note = last.reason or f"{last.what} of {last.version}"
+            note = last.reason or f"{ASKED.get(last.what, last.what)} {last.version}"
             found.append(
                 TargetRow(
                     name,
@@ -61,7 +66,9 @@ def rows(
                     target is not None,
                 )
             )
-    return found
+    return sorted(
+        found, key=lambda row: RANKS.get(row.state[1], 2)
+    )  # what needs somebody first, else as they were added
 
 
 def headline(table: Sequence[TargetRow], newest: Mapping[str, str]) -> str:
@@ -79,5 +86,11 @@ def headline(table: Sequence[TargetRow], newest: Mapping[str, str]) -> str:
     if len(names) == 1:
         first = f"The one Pi {does} the newest model."
     if offline:
-        first += f" {', '.join(offline[:3])}{' and more' if offline[3:] else ''} could not be reached."
-    return f"{first} {', '.join(refused[:3])} turned the last one away." if refused else first
+        first += f" {_who(offline)} could not be reached."
+    return f"{first} {_who(refused)} turned the last one away." if refused else first
+
+
+def _who(names: Sequence[str]) -> str:
+    if len(names) <= NAMED:
+        return words.joined(names)
+    return words.sentence(words.counted(len(names), "", "").strip())

@@ -92,8 +92,8 @@ def _row(entry: ModelEntry, serving: Mapping[tuple[str, str], str], now: float, 
     return ModelRow(
         agent=entry.agent, version=entry.version, serial=entry.serial, active=entry.active, learnt=span_learnt(entry.metadata),
         learnt_note=hosts_windows(entry.metadata), line=alert_line(entry.metadata), line_note=budget(entry.metadata),
-        made=words.moment(made, now) if made else "", made_note=took(entry.metadata), runs_on=", ".join(on) or "nowhere",
-        fault=entry.fault, model_id=entry.model_id, found=found_of(measured),
+        made=words.moment(made, now) if made else "", made_note=took(entry.metadata),
+        runs_on=words.some_of(on) if on else "nowhere", fault=entry.fault, model_id=entry.model_id, found=found_of(measured),
         false=words.amount(measured["false_incidents_per_host_week"]) if "false_incidents_per_host_week" in measured else "–",
         gate=gate_words(gate), gate_note=checked(gate), note=str(notes[-1].get("text", "")) if notes else "",
     )  # fmt: skip

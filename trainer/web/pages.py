@@ -17,6 +17,7 @@ from trainer.web.comparison import compared
 from trainer.web.room import this_room
 
 LIVE_S = 15
+VERSIONS_SHOWN = 12
 TRANSFERS_SHOWN = 20
 KEEP = 5
 BY = "admin"
@@ -43,7 +44,7 @@ def models() -> ResponseReturnValue:
     ]
     jobs = room.jobs.listed(kinds=LANES["work"], states=OPEN, limit=20)
     return render_template(
-        "models.html", at="Models", live=LIVE_S, groups=groups, count=len(listed),
+        "models.html", at="Models", live=LIVE_S, groups=groups, count=len(listed), shown=VERSIONS_SHOWN,
         size_bytes=sum(entry.size_bytes for entry in listed),
         headline=model_words.headline(listed, serving, len(room.targets()), room.gate(listed[0]) if listed else {}),
         running=[(job, job_words.headline(job, room.jobs.position(job), now)) for job in reversed(jobs)],

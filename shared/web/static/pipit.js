@@ -24,7 +24,8 @@
     field.setCustomValidity(over ? field.dataset.over : '');
     if (over) field.reportValidity();
   }));
-  // Live pages: fetch the same page and swap <main>; never while the focus is inside or something is folded otherwise than it came.
+  // Live pages: fetch the same page and swap <main>; never while the focus is inside, a field is filled in or something is folded
+  // otherwise than it came.
   const main = document.querySelector('main[data-live]'), note = document.querySelector('[data-live-note]');
   if (!main || !note) return;
   let on = true;
@@ -35,11 +36,15 @@
   const folds = () => [...main.querySelectorAll('details')];
   const asSent = () => folds().forEach((one) => { one.dataset.sent = one.open; });
   const isOpened = () => folds().some((one) => String(one.open) !== one.dataset.sent);
+  const isTouched = (field) => field.tagName === 'SELECT'
+    ? field.selectedIndex !== Math.max(0, [...field.options].findIndex((one) => one.defaultSelected))
+    : field.checked !== field.defaultChecked || (field.type !== 'hidden' && field.value !== field.defaultValue);
+  const isFilledIn = () => [...main.querySelectorAll('input, select, textarea')].some(isTouched);
   asSent(); say(); note.after(button);
   const lost = 'Not updated: the server does not answer. ';
   const again = () => setTimeout(update, main.dataset.live * 1000);
   const update = async () => {
-    if (!on || isOpened() || document.hidden || main.contains(document.activeElement)) return again();
+    if (!on || isOpened() || isFilledIn() || document.hidden || main.contains(document.activeElement)) return again();
     try {
       const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
       if (!answer.ok || answer.redirected) throw new Error(answer.status);
