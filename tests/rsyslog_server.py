@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import re
 import socket
@@ -71,6 +72,7 @@ class RsyslogServer(Server):
         self.process.kill()
         self.process.wait()
         self.process = None
+        self.socket.unlink()  # systemd would keep it open; here it would only look as if somebody listened
 
     def send_tcp(self, lines: Iterable[bytes]) -> None:
         """Lines over one TCP connection, each ended by a newline; returns when rsyslogd has taken all of them."""
@@ -89,7 +91,11 @@ class RsyslogServer(Server):
 
     def queued_on_disk(self) -> int:
         """Bytes that wait in the work folder."""
-        return sum(path.stat().st_size for path in (self.folder / "work").iterdir())
+        sizes = []
+        for path in (self.folder / "work").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # rsyslogd has just renamed it
+                sizes.append(path.stat().st_size)
+        return sum(sizes)
 
     def _config(self) -> str:
         return (self.folder / "rsyslog.conf").read_text()
