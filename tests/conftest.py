@@ -48,7 +48,7 @@ FIXTURES = {
     "dask": "dask",
     "promtool": "promtool",
     "systemd_analyze": "systemd",
-    "pi": "sshd",
+    "pi_root": "sshd",
     "arm": "arm64",
 }
 _found: dict[str, Part] = {}

@@ -49,6 +49,7 @@ FORBIDDEN = [
     "anth" + "ropic",
 ]
 SETTINGS = ("trainer.config", "inference.config")
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 
 
 def tracked_files() -> list[Path]:
@@ -139,13 +140,18 @@ def test_no_document_names_a_setting_that_is_gone() -> None:
         assert sorted(named - names) == [], document.name
 
 
-@pytest.mark.parametrize(
-    "document", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("document", PAGES, ids=lambda p: p.name)
 def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
     inside = [link for link in links if "://" not in link and not link.startswith("mailto:")]
     assert [link for link in inside if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda p: p.name)
+def test_every_file_that_a_page_names_is_there(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:bench|deploy|docs|examples|inference|shared|tests|trainer)/[\w./-]*\w)/?`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_the_readme_leads_to_every_page() -> None:

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.usefixture
 
 
 @pytest.fixture(scope="module")
-def pi() -> Iterator[PiRoot]:
+def pi_root() -> Iterator[PiRoot]:
     """A machine like a Pi, with nothing of Pipit on it."""
     try:
         server = PiRoot(need("sshd"))
@@ -40,66 +40,70 @@ def trainer(model: Trained, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_pi_is_installed_upgraded_shipped_to_and_cleared_over_ssh(pi: PiRoot, trained: Trained) -> None:
+def test_a_pi_is_installed_upgraded_shipped_to_and_cleared_over_ssh(pi_root: PiRoot, trained: Trained) -> None:
     given = {"NAME": "attic", "WHEELHOUSE": "1", "TRAINING_STATE_DIR": str(trained.allowed_signers.parent)}
-    first = pi.deploy("install-pi.sh", given)
+    first = pi_root.deploy("install-pi.sh", given)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "one-time set-up token: " in first.stdout
     assert "ssh -L 8000:127.0.0.1:8000 root@127.0.0.1" in first.stdout
     places = "/var/lib/pipit /srv/pipit /srv/pipit/inbox /srv/pipit/receipts /etc/pipit/pipit.env"
-    owned = pi.run(f"stat -c %U:%a {places}").split()
+    owned = pi_root.run(f"stat -c %U:%a {places}").split()
     assert owned == ["pipit:700", "root:755", "pi-models:755", "pipit:755", "root:600"]
 
     checked = trainer(trained, "targets", "check", "attic")
     assert checked.returncode == 0, checked.stderr
     shipped = trainer(trained, "ship", "latest", "--to", "attic", "--wait", "--timeout", "60", "--json")
-    assert shipped.returncode == 0, shipped.stdout + shipped.stderr + pi.run("tail -20 /run/units/pipit-inference.log")
+    assert shipped.returncode == 0, (
+        shipped.stdout + shipped.stderr + pi_root.run("tail -20 /run/units/pipit-inference.log")
+    )
     version = json.loads(shipped.stdout)["version"]
-    assert version in pi.run("pipit-inference models list")
-    wait_until(lambda: '"status":"ok"' in health(pi).replace(" ", ""), "a healthy page")
+    assert version in pi_root.run("pipit-inference models list")
+    wait_until(lambda: '"status":"ok"' in health(pi_root).replace(" ", ""), "a healthy page")
 
-    pi.run("echo INFERENCE_INTERVAL_S=1 >> /etc/pipit/pipit.env")
-    again = pi.deploy("install-pi.sh", given)
+    pi_root.run("echo INFERENCE_INTERVAL_S=1 >> /etc/pipit/pipit.env")
+    again = pi_root.deploy("install-pi.sh", given)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "nothing to change" in again.stdout
-    assert pi.run("ls /opt/pipit/releases | wc -l").strip() == "1"
-    assert pi.run("wc -l < /etc/pipit/allowed_signers").strip() == "1", "keys are added once"
-    assert "INFERENCE_INTERVAL_S=1" in pi.run("cat /etc/pipit/pipit.env"), "settings are kept"
+    assert pi_root.run("ls /opt/pipit/releases | wc -l").strip() == "1"
+    assert pi_root.run("wc -l < /etc/pipit/allowed_signers").strip() == "1", "keys are added once"
+    assert "INFERENCE_INTERVAL_S=1" in pi_root.run("cat /etc/pipit/pipit.env"), "settings are kept"
     token = next(line for line in again.stdout.splitlines() if "set-up token" in line)
     assert token in first.stdout, "the token that was told stays good"
 
-    gone = pi.deploy("uninstall-pi.sh", {})
+    gone = pi_root.deploy("uninstall-pi.sh", {})
     assert gone.returncode == 0, gone.stdout + gone.stderr
-    assert not pi.run("ls /opt").split().count("pipit")
-    assert pi.run("ls /var/lib/pipit/state.db /etc/pipit/pipit.env /srv/pipit/inbox/wifi").split(), "state stays"
-    assert "INFERENCE" not in pi.run("ps -ef | grep '[p]ipit-inference' || true")
-    back = pi.deploy("install-pi.sh", given)
+    assert not pi_root.run("ls /opt").split().count("pipit")
+    assert pi_root.run("ls /var/lib/pipit/state.db /etc/pipit/pipit.env /srv/pipit/inbox/wifi").split(), "state stays"
+    assert "INFERENCE" not in pi_root.run("ps -ef | grep '[p]ipit-inference' || true")
+    back = pi_root.deploy("install-pi.sh", given)
     assert back.returncode == 0, back.stdout + back.stderr
-    assert version in pi.run("pipit-inference models list"), "what served, serves again"
+    assert version in pi_root.run("pipit-inference models list"), "what served, serves again"
 
 
-def health(pi: PiRoot) -> str:
+def health(pi_root: PiRoot) -> str:
     """What the Pi's page says of itself."""
-    page = f"http://127.0.0.1:{pi.pages}/api/v1/health"
-    return pi.run(f"python3 -c \"import urllib.request as u; print(u.urlopen('{page}').read().decode())\"")
+    page = f"http://127.0.0.1:{pi_root.pages}/api/v1/health"
+    return pi_root.run(f"python3 -c \"import urllib.request as u; print(u.urlopen('{page}').read().decode())\"")
 
 
-def test_the_pis_blocks_of_the_documents_run_one_after_another(pi: PiRoot) -> None:
+def test_the_pis_blocks_of_the_documents_run_one_after_another(pi_root: PiRoot) -> None:
     """After the test above: a Pi is installed and serves. The blocks are those of installation, operations, troubleshooting."""
     for block in blocks("sh pi"):
         script = shlex.quote("set -e\n" + block.text)
-        said = pi.run(f"bash -c {script} 2>&1 || {{ echo {block.name} failed; exit 1; }}")
+        said = pi_root.run(f"bash -c {script} 2>&1 || {{ echo {block.name} failed; exit 1; }}")
         if "pipit-inference status" in block.text:
             assert "model      none" not in said, said
-    assert pi.run("stat -c %U /var/lib/pipit/state.db").strip() == "pipit", "a restored backup belongs to the service"
-    wait_until(lambda: '"status":"ok"' in health(pi).replace(" ", ""), "a healthy page")
+    assert pi_root.run("stat -c %U /var/lib/pipit/state.db").strip() == "pipit", (
+        "a restored backup belongs to the service"
+    )
+    wait_until(lambda: '"status":"ok"' in health(pi_root).replace(" ", ""), "a healthy page")
 
 
-def test_a_release_that_does_not_start_leaves_the_old_one_serving(pi: PiRoot, trained: Trained) -> None:
+def test_a_release_that_does_not_start_leaves_the_old_one_serving(pi_root: PiRoot, trained: Trained) -> None:
     """After the test above: the installed release serves; the next one is broken by a unit that cannot start."""
-    served = pi.run("readlink /opt/pipit/current").strip()
-    pi.run("mkdir -p /tmp/next && cd /tmp/next && rm -rf ./* && mkdir -p x")
-    work = Path(pi.folder, "next")
+    served = pi_root.run("readlink /opt/pipit/current").strip()
+    pi_root.run("mkdir -p /tmp/next && cd /tmp/next && rm -rf ./* && mkdir -p x")
+    work = Path(pi_root.folder, "next")
     work.mkdir()
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(work), "."],
@@ -126,41 +130,41 @@ def test_a_release_that_does_not_start_leaves_the_old_one_serving(pi: PiRoot, tr
         "ssh",
         "-o",
         "BatchMode=yes",
-        *pi.options.split(),
-        f"root@{pi.host}",
+        *pi_root.options.split(),
+        f"root@{pi_root.host}",
         "cd /tmp/next && tar -xz && sh install.sh",
     ]
     done = subprocess.run(line, input=tar.stdout, capture_output=True, check=False, env=dict(os.environ))
     assert done.returncode != 0
     assert b"the old one was not touched" in done.stderr
-    assert pi.run("readlink /opt/pipit/current").strip() == served
-    assert '"status":"ok"' in health(pi).replace(" ", "")
+    assert pi_root.run("readlink /opt/pipit/current").strip() == served
+    assert '"status":"ok"' in health(pi_root).replace(" ", "")
 
 
-def test_the_shipping_login_writes_the_inbox_and_nothing_else(pi: PiRoot, trained: Trained) -> None:
+def test_the_shipping_login_writes_the_inbox_and_nothing_else(pi_root: PiRoot, trained: Trained) -> None:
     key = trained.allowed_signers.parent / "sftp_key"
-    options = ["-P", str(pi.port), "-i", str(key), "-o", f"UserKnownHostsFile={pi.known_hosts}", "-b", "-"]
+    options = ["-P", str(pi_root.port), "-i", str(key), "-o", f"UserKnownHostsFile={pi_root.known_hosts}", "-b", "-"]
     tries = ["put /etc/hostname receipts/forged", "put /etc/hostname inbox/incoming/a", "ln inbox/incoming/a inbox/b"]
     commands = "ls\n" + "".join(f"-{each}\n" for each in tries)
     done = subprocess.run(
-        ["sftp", *options, f"pi-models@{pi.host}"], input=commands, capture_output=True, text=True, check=False
+        ["sftp", *options, f"pi-models@{pi_root.host}"], input=commands, capture_output=True, text=True, check=False
     )
     assert "inbox" in done.stdout
     assert "receipts" in done.stdout
-    assert pi.run("ls /srv/pipit/receipts").count("forged") == 0
-    assert pi.run("ls /srv/pipit/inbox/incoming").split() == ["a"]
-    assert "b" not in pi.run("ls /srv/pipit/inbox").split(), "hard links are denied"
+    assert pi_root.run("ls /srv/pipit/receipts").count("forged") == 0
+    assert pi_root.run("ls /srv/pipit/inbox/incoming").split() == ["a"]
+    assert "b" not in pi_root.run("ls /srv/pipit/inbox").split(), "hard links are denied"
     shell = [
         "ssh",
         "-o",
         "BatchMode=yes",
-        *pi.options.split()[:2],
+        *pi_root.options.split()[:2],
         "-i",
         str(key),
         "-o",
-        f"UserKnownHostsFile={pi.known_hosts}",
+        f"UserKnownHostsFile={pi_root.known_hosts}",
     ]
     tried = subprocess.run(
-        [*shell, f"pi-models@{pi.host}", "id"], capture_output=True, text=True, check=False, timeout=30
+        [*shell, f"pi-models@{pi_root.host}", "id"], capture_output=True, text=True, check=False, timeout=30
     )
     assert "uid=" not in tried.stdout

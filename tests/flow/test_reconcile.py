@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from shared import layout
 from tests.fakes import V1, V2, V3, Pi, Workshop
-from trainer.remote import LocalRemote
-from trainer.ship import SignedBundle, ship
+from tests.reconciled import good, pi, point, send, watch, workshop
 
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path)
-
-
-@pytest.fixture
-def pi(tmp_path: Path, workshop: Workshop) -> Pi:
-    return Pi(tmp_path / "pi", workshop.allowed)
-
-
-def send(pi: Pi, signed: SignedBundle) -> None:
-    ship(signed, LocalRemote(pi.inbox))
-
-
-def point(pi: Pi, version: str, agent: str = "wifi") -> None:
-    layout.swap_link(pi.inbox / agent / "active", version)
-
-
-def good(pi: Pi, workshop: Workshop, version: str, word: str = "good") -> None:
-    """Ship a version and let its probation pass."""
-    send(pi, workshop.make(version, word))
-    assert pi.one().state == "loaded"
-    watch(pi, version, windows=3)
-    assert pi.one().state == "good"
-
-
-def watch(pi: Pi, version: str, **seen: float) -> None:
-    from inference import probation
-
-    counts = {"windows": 1, "anomalies": 0, **seen}
-    probation.note(pi.db, "wifi", version, **counts)  # type: ignore[arg-type]
-
-
-def damage_copy(pi: Pi, version: str) -> None:
-    (pi.settings.store / "wifi" / version / "scorer.npz").write_bytes(b"good but not what was signed")
+__all__ = ["pi", "workshop"]
 
 
 def test_an_empty_inbox_wishes_for_nothing(pi: Pi) -> None:
@@ -210,93 +172,6 @@ def test_a_leaked_key_cannot_lock_the_next_key_out(tmp_path: Path, pi: Pi, works
     assert pi.one().code == "signer_revoked"
 
 
-def test_links_planted_in_the_inbox_are_not_followed(tmp_path: Path, pi: Pi, workshop: Workshop) -> None:
-    signed = workshop.make(V1)
-    elsewhere = tmp_path / "elsewhere"
-    shutil.copytree(workshop.models / "wifi" / V1, elsewhere)
-    home = pi.inbox / "wifi"
-    home.mkdir()
-    (home / V1).symlink_to(elsewhere)
-    point(pi, V1)
-    assert pi.one().code == "not_regular"
-    os.unlink(home / V1)
-    send(pi, signed)
-    (home / V1 / "agent.yaml").unlink()
-    (home / V1 / "agent.yaml").symlink_to(elsewhere / "agent.yaml")
-    assert pi.one().code == "not_regular"
-    shutil.rmtree(home)
-    home.symlink_to(workshop.models / "wifi")
-    assert pi.reconcile() == []
-    assert pi.serving() is None
-
-
-def test_an_active_that_is_no_link_to_a_version_is_refused_once(pi: Pi, workshop: Workshop) -> None:
-    home = pi.inbox / "wifi"
-    home.mkdir()
-    (home / "active").symlink_to("/etc")
-    assert pi.one().code == "not_regular"
-    assert pi.reconcile() == []
-    (home / "active").unlink()
-    (home / "active").mkdir()
-    assert pi.one().code == "not_regular"
-
-
-def test_a_link_in_place_of_the_receipts_folder_is_not_written_through(
-    tmp_path: Path, pi: Pi, workshop: Workshop
-) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    pi.settings.receipts.symlink_to(elsewhere)
-    send(pi, workshop.make(V1))
-    assert (pi.one().state, pi.serving()) == ("loaded", V1)
-    assert list(elsewhere.iterdir()) == []
-    pi.settings.receipts.unlink()
-    pi.reconcile()
-    assert pi.receipt()["state"] == "loaded", "the receipt that was due is written when it can be"
-
-
-def test_links_in_place_of_a_receipt_are_replaced_not_followed(tmp_path: Path, pi: Pi, workshop: Workshop) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("mine")
-    pi.settings.receipts.mkdir()
-    (pi.settings.receipts / "wifi.json").symlink_to(victim)
-    send(pi, workshop.make(V1))
-    pi.one()
-    assert victim.read_text() == "mine"
-    assert pi.receipt()["state"] == "loaded"
-
-
-def test_a_bundle_of_another_agent_or_version_is_refused(pi: Pi, workshop: Workshop) -> None:
-    workshop.make(V1, agent="sshd")
-    shutil.copytree(workshop.models / "sshd", pi.inbox / "wifi")
-    point(pi, V1)
-    assert pi.one().code == "agent"
-    os.rename(pi.inbox / "wifi" / V1, pi.inbox / "wifi" / V2)
-    os.rename(pi.inbox / "wifi", pi.inbox / "sshd")
-    point(pi, V2, "sshd")
-    assert pi.one().code == "version"
-
-
-def test_a_good_version_with_other_content_is_refused(tmp_path: Path, pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    shutil.rmtree(workshop.models / "wifi" / V1)
-    shutil.rmtree(pi.inbox / "wifi" / V1)
-    send(pi, workshop.make(V1, size=3000))
-    assert pi.one().code == "version"
-    assert pi.serving() == V1
-    pi.restart()
-    assert pi.serving() == V1
-
-
-def test_a_link_to_nothing_is_no_wish_until_something_lies_there(pi: Pi, workshop: Workshop) -> None:
-    (pi.inbox / "wifi").mkdir()
-    point(pi, V1)
-    assert pi.reconcile() == []
-    workshop.make(V1)
-    shutil.copytree(workshop.models / "wifi" / V1, pi.inbox / "wifi" / V1)
-    assert pi.one().state == "loaded"
-
-
 # Probation
 
 
@@ -352,117 +227,3 @@ def test_a_daemon_that_keeps_dying_on_probation_goes_back(pi: Pi, workshop: Work
     returned = pi.restart()
     assert [(o.state, o.version) for o in returned] == [("returned", V2)]
     assert pi.serving() == V1
-
-
-# Start
-
-
-def test_start_loads_what_was_active(pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    shutil.rmtree(pi.inbox)
-    assert pi.restart() == []
-    assert pi.serving() == V1
-
-
-def test_start_falls_back_when_the_copy_is_damaged(pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    good(pi, workshop, V2)
-    damage_copy(pi, V2)
-    shutil.rmtree(pi.inbox / "wifi" / V2)
-    outcomes = pi.restart()
-    assert [(o.state, o.code, o.previous) for o in outcomes] == [("returned", "size", V1)]
-    assert pi.serving() == V1
-
-
-def test_a_lost_store_is_made_again_from_the_inbox(pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    good(pi, workshop, V2)
-    shutil.rmtree(pi.settings.store)
-    assert pi.restart() == [], "nothing was given up"
-    assert (pi.serving(), pi.state_of(V2)) == (V2, "good")
-    shutil.rmtree(pi.inbox)
-    assert pi.restart() == [], "the copies are the store's own again"
-    pi.store.wish("wifi", "rollback", None, "admin", pi.clock())
-    assert (pi.one().state, pi.serving()) == ("good", V1)
-
-
-def test_a_damaged_copy_is_made_again_from_the_inbox(pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    damage_copy(pi, V1)
-    assert pi.restart() == []
-    assert (pi.serving(), pi.state_of(V1)) == (V1, "good")
-
-
-def test_a_store_that_cannot_be_written_does_not_keep_the_inbox_s_copy_from_serving(
-    pi: Pi, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    good(pi, workshop, V1)
-    shutil.rmtree(pi.settings.store)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("inference.shelf.Shelf.keep", full)
-    assert pi.restart() == []
-    assert pi.serving() == V1
-
-
-def test_an_inbox_with_other_content_heals_nothing(pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    shutil.rmtree(pi.settings.store)
-    (pi.inbox / "wifi" / V1 / "scorer.npz").write_bytes(b"good but not what was signed")
-    assert [o.state for o in pi.restart()] == ["returned"]
-    assert pi.serving() is None
-
-
-def test_start_without_any_copy_stays_up_and_takes_the_same_version_when_it_comes_again(
-    pi: Pi, workshop: Workshop
-) -> None:
-    good(pi, workshop, V1)
-    shutil.rmtree(pi.settings.store)
-    os.rename(pi.inbox / "wifi" / V1, pi.inbox / "away")
-    outcome = pi.restart()[0]
-    assert (outcome.state, outcome.code) == ("returned", "not_here")
-    assert "ship it again" in outcome.reason
-    assert pi.serving() is None
-    assert pi.reconcile() == []
-    os.rename(pi.inbox / "away", pi.inbox / "wifi" / V1)  # a disk that was mounted late: the link is still the same
-    assert (pi.one().state, pi.serving()) == ("loaded", V1)
-
-
-def test_a_good_version_that_is_shipped_again_gets_its_lost_copy_back(pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    good(pi, workshop, V2)
-    wish = pi.store.wish("wifi", "rollback", None, "admin", pi.clock())
-    pi.one()
-    assert pi.store.wish_outcome(wish) == "good"
-    shutil.rmtree(pi.settings.store / "wifi" / V2)
-    point(pi, V2)
-    assert (pi.one().state, pi.serving()) == ("good", V2)
-    pi.restart()
-    assert pi.serving() == V2
-
-
-def test_a_lost_state_file_takes_the_model_from_the_inbox_again(pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    pi.db.close()
-    for file in pi.state_file.parent.glob("state.db*"):
-        file.unlink()
-    assert pi.restart() == []
-    assert (pi.one().state, pi.serving()) == ("loaded", V1)
-
-
-def test_old_copies_are_removed_but_never_the_active_and_the_former_one(pi: Pi, workshop: Workshop) -> None:
-    versions = [f"2025060{day}_230000" for day in range(1, 7)]
-    for version in versions:
-        good(pi, workshop, version)
-    kept = layout.versions_in(pi.settings.store, "wifi")
-    assert kept == versions[-3:]
-
-
-def test_two_agents_do_not_touch_each_other(pi: Pi, workshop: Workshop) -> None:
-    good(pi, workshop, V1)
-    send(pi, workshop.make(V1, agent="sshd"))
-    send(pi, workshop.make(V2, "golden"))
-    assert {(o.agent, o.state) for o in pi.reconcile()} == {("sshd", "loaded"), ("wifi", "refused")}
-    assert (pi.serving("wifi"), pi.serving("sshd")) == (V1, V1)
