@@ -12,7 +12,8 @@ from inference.messages import drift_message, when
 from inference.reconciling import REFUSED, RETURNED, Outcome
 from shared.values import ALL_HOSTS, SILENT
 
-WEEK_S = 7 * 86_400.0
+DAY_S = 86_400.0
+WEEK_S = 7 * DAY_S
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,10 @@ class Alarms:
     def begun_again(self, words: str, now: float) -> None:
         """The log table is another one than before."""
         self._put("source", f"anew/{now:.0f}", "warning", "the log table counts its ids anew", words, now)
+
+    def strangers(self, words: str, now: float) -> None:
+        """More hosts write than can be; told once a day."""
+        self._put("source", f"strangers/{now // DAY_S:.0f}", "warning", "too many unknown hosts write", words, now)
 
     def source_failed(self, error: str, now: float) -> None:
         """The source did not answer."""

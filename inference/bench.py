@@ -52,6 +52,9 @@ class Judging(Protocol):
     def hear_late(self, row: Row) -> None:
         """A row came of a window that is judged: its host had spoken then."""
 
+    def take_passed_over(self) -> int:
+        """Rows of hosts that were not let in, since the last call."""
+
     def set_budget(self, budget: float | None) -> None:
         """From now on judge for so many incidents a week and host; None: as the bundle says."""
 

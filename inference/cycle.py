@@ -27,7 +27,20 @@ SHOWN_ANOMALIES = 50  # of one cycle, for the live list; the store has them all
 
 
 NUMBERS = (
-    *("rows", "seen", "bad", "late", "early", "revised", "sampled", "passed_over", "windows", "anomalies", "seconds"),
+    *(
+        "rows",
+        "seen",
+        "bad",
+        "late",
+        "early",
+        "revised",
+        "sampled",
+        "passed_over",
+        "strangers",
+        "windows",
+        "anomalies",
+        "seconds",
+    ),
     *("cpu_seconds", "lag_s", "drained", "gaps", "gaps_expired", "open_incidents", "newest", "newest_row"),
 )
 
@@ -56,6 +69,7 @@ class CycleReport:
     revised: int = 0  # windows judged again
     sampled: int = 0  # windows in a flood
     passed_over: int = 0  # rows of floods that were counted and not read
+    strangers: int = 0  # rows of hosts that training did not know, beyond those that are let in
     windows: int = 0
     anomalies: int = 0
     seconds: float = 0.0
@@ -141,6 +155,7 @@ def run_cycle(
     if report.drained and reviser is not None:
         _revise(reviser, source, judges, standing, state, report, head, now())
     report.late, report.early = judges.take_counts()
+    report.strangers = judges.take_passed_over()
     report.open_incidents = len(standing.incidents)
     report.seconds, report.cpu_seconds = time.monotonic() - began, time.process_time() - cpu
     publish(report)

@@ -172,6 +172,10 @@ class Judges:
             late, early = late + counts[0], early + counts[1]
         return late, early
 
+    def take_passed_over(self) -> int:
+        """Rows of hosts that were not let in since the last call."""
+        return sum(bench.judge.take_passed_over() for bench in self._benches.values())
+
     def serving(self) -> dict[str, Serving]:
         """The models that judge, by agent."""
         return {agent: bench.serving for agent, bench in self._benches.items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inference.source import EARLIEST_S, LATEST_S, MESSAGE_CHARS
+from shared.frame import MAX_NAME
 
 SESSION = (
     "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET statement_timeout = %(timeout)s;"
@@ -29,7 +30,7 @@ class Queries:
         self.table = ".".join(f'"{part}"' for part in table.split("."))
         self.kind = kind
         self.id_column, self.time_column = str(columns["id"]), str(columns["timestamp"])
-        row_id, stamp, program = quoted["id"], quoted["timestamp"], bare_program(f"{quoted['program']}::text")
+        row_id, stamp, program = quoted["id"], quoted["timestamp"], bare_program(_short(quoted["program"]))
         zoned = types[self.time_column] == "timestamp with time zone"
         epoch = "timestamptz 'epoch'" if zoned else "timestamp 'epoch'"
 
@@ -40,10 +41,10 @@ class Queries:
         sane = f"{stamp} >= {epoch} AND {stamp} < {epoch} + {micros(LATEST_S)} * interval '1 microsecond'"
         stamp_us = f"(extract(epoch FROM {stamp}) * 1000000)::bigint"
         texts = [
-            f"{quoted['host']}::text" if quoted["host"] else "NULL::text",
+            _short(quoted["host"]),
             program,
-            f"{quoted['pid']}::text" if quoted["pid"] else "NULL::text",
-            f"{quoted['severity']}::text" if quoted["severity"] else "NULL::text",
+            _short(quoted["pid"]),
+            _short(quoted["severity"]),
             f"left({quoted['message']}::text, {MESSAGE_CHARS})",
         ]
         wanted = f"({program}) = ANY(%(programs)s)"
@@ -73,6 +74,11 @@ class Queries:
         # "+ 0" keeps the planner from walking the index on id through years of older rows.
         self.first_id = f"SELECT min({row_id} + 0) {since}"
         self.newest = f"SELECT {stamp_us} {since} ORDER BY {stamp} DESC LIMIT 1"
+
+
+def _short(column: str | None) -> str:
+    """A column's text, no longer than a name can be: whoever writes lines must not fill the memory with one."""
+    return "NULL::text" if column is None else f"left({column}::text, {MAX_NAME})"
 
 
 def bare_program(column: str) -> str:

@@ -13,6 +13,7 @@ from inference.config import Settings
 from inference.replay import replay
 from shared import bundle
 from shared.clean import clean
+from shared.crowd import MOST_STRANGERS
 from shared.frame import BadRow, open_export
 from shared.judge import Judge
 from shared.model import load_model
@@ -39,8 +40,14 @@ def replay_export(
     bundle.verify(raw, signers)
     model = load_model({name: data for name, data in raw.items() if name != "model.joblib"})
     bad: list[BadRow] = []
-    rows = open_export(export).rows(bad.append)
-    yield from replay(_shown(rows) if progress else rows, Judge(model, budget))
+    rows, judge = open_export(export).rows(bad.append), Judge(model, budget)
+    yield from replay(_shown(rows) if progress else rows, judge)
+    if strangers := judge.take_passed_over():
+        click.echo(
+            f"pipit-inference: {strangers:,} rows of hosts that training did not know were passed over: more than"
+            f" {MOST_STRANGERS:,} such names within half an hour",
+            err=True,
+        )
     if bad:
         first = bad[0]
         click.echo(

@@ -23,6 +23,7 @@ from inference.ledger import Ledger
 from inference.live import check_url
 from inference.models import ModelSlot, Serving
 from inference.monitor import Monitor
+from inference.oddities import Oddities
 from inference.opening import begin, open_source
 from inference.publishing import Publisher, resident_mb
 from inference.reconciling import load_kept, reconcile_settings
@@ -54,6 +55,7 @@ class Service:
         self.state = self._fresh_state()
         self.courier = Courier(self.db, environ()) if settings.notify_urls else None
         self.alarms = Alarms(self.db, bool(settings.notify_urls), settings.silent_minutes)
+        self.oddities = Oddities(self.alarms)
         self.slot = ModelSlot()
         self.source = open_source(settings)
         self.following = Following(self.db, self.slot, self._kept, settings.alert_budget)
@@ -63,7 +65,6 @@ class Service:
         self.clock = SteadyClock()
         self.standing: Standing | None = None
         self.warnings: tuple[str, ...] = ()
-        self._begun_again = ""  # shown until the daemon is started again
         self._limits = Limits(settings.batch_rows, settings.cycle_rows)
 
     # --- models ------------------------------------------------------------------------------------------------
@@ -168,10 +169,7 @@ class Service:
 
     def publish(self, report: CycleReport) -> None:
         """Tell the pages, Redis, Prometheus and the models' probation what a cycle did."""
-        if report.begun_again:
-            self.alarms.begun_again(report.begun_again, self.now())
-            self._begun_again = report.begun_again
-        odd = tuple(filter(None, (self._begun_again, report.note)))
+        odd = self.oddities.of(report, self.now())
         self.publisher.cycle(report, self.judges.serving(), self.judges.errors, self.warnings + odd)
         self._note_probation(report)
         self.alarms.rows(report.newest_row, report.source_now, self.now())

@@ -18,7 +18,7 @@ from typing import Any
 from inference.columns import find_columns
 from inference.source import BATCH_ROWS, EARLIEST_S, LATEST_S, MESSAGE_CHARS, Batch, Cursor, Head
 from shared.errors import SourceError
-from shared.frame import parse_severity, parse_time
+from shared.frame import MAX_NAME, parse_severity, parse_time
 from shared.values import NO_SEVERITY, Row
 
 HOUR_S = 3600.0
@@ -188,12 +188,12 @@ class _Queries:
     def __init__(self, table: str, columns: Mapping[str, str | None], has_texts: bool) -> None:
         quoted = {field: None if name is None else f't."{name}"' for field, name in columns.items()}
         self.id_column, self.time_column = str(columns["id"]), str(columns["timestamp"])
-        row_id, stamp, program = quoted["id"], quoted["timestamp"], bare_program(str(quoted["program"]))
+        row_id, stamp, program = quoted["id"], quoted["timestamp"], bare_program(_short(quoted["program"]))
         texts = [
-            quoted["host"] or "NULL",
+            _short(quoted["host"]),
             program,
-            quoted["pid"] or "NULL",
-            quoted["severity"] or "NULL",
+            _short(quoted["pid"]),
+            _short(quoted["severity"]),
             f"substr({quoted['message']}, 1, {MESSAGE_CHARS})",
         ]
         wanted = f"({program}) IN (SELECT value FROM json_each(:programs))"
@@ -218,6 +218,11 @@ class _Queries:
         self.first_time = f'SELECT min({moment}) FROM "{table}" t WHERE {between}'
         self.first_id = f'SELECT min({row_id} + 0) FROM "{table}" t WHERE {between}'
         self.newest = f'SELECT max({moment}) FROM "{table}" t WHERE {between}'
+
+
+def _short(column: str | None) -> str:
+    """A column's text, no longer than a name can be: whoever writes lines must not fill the memory with one."""
+    return "NULL" if column is None else f"substr({column}, 1, {MAX_NAME})"
 
 
 def bare_program(column: str) -> str:

@@ -244,6 +244,7 @@ class State:
             db.execute(f"DELETE FROM lines WHERE verdict_id IN ({old})", (anomalies_before,))  # noqa: S608 (ours)
             gone += db.execute("DELETE FROM verdicts WHERE window_end < ?", (anomalies_before,)).rowcount
             db.execute("DELETE FROM incidents WHERE state = 'ended' AND ended < ?", (anomalies_before,))
+            db.execute("DELETE FROM hosts WHERE last_row < ?", (anomalies_before,))
         return gone
 
 

@@ -20,7 +20,7 @@ from shared.addresses import folded
 from shared.agent import UNKNOWN, AgentSpec
 from shared.events import EventParser
 from shared.feature_table import FeatureTable
-from shared.panes import MAX_CELLS, MAX_ORDERED, MAX_SAMPLES, Cell, Pane, Trail, View
+from shared.panes import FEWEST_CELLS, MAX_FIELD, MAX_SAMPLES, MAX_TEXT, Cell, Pane, Room, Trail, View
 from shared.reference import NOTHING_KNOWN, Knowing
 from shared.values import Row
 
@@ -100,6 +100,7 @@ class FeatureExtractor:
         self.closed_until = -math.inf
         self._span = spec.window_s
         self._hosts: dict[str, _Host] = {}
+        self._rooms: dict[int, Room] = {}  # of the open panes, by span
         self._cells: dict[tuple[str, int, str], Cell] = {}
         self._bare: dict[tuple[int, str, int], Cell] = {}
         self._role_of = {program: index for index, role in enumerate(spec.roles) for program in role.programs}
@@ -135,19 +136,21 @@ class FeatureExtractor:
         cells = pane.cells
         count = cells.get(cell)
         if count is None:
-            if len(cells) < MAX_SAMPLES:
-                pane.samples.append((time, cell, message))
+            room, seen = pane.room, len(cells)
+            if seen < FEWEST_CELLS or seen < room.most_cells():
+                room.cells += 1
+                if seen < MAX_SAMPLES:
+                    pane.samples.append((time, cell, message[:MAX_TEXT]))
+                else:
+                    pane.sample_more(time, cell, message)
             else:
-                pane.sample_more(time, cell, message)
-                if len(cells) >= MAX_CELLS:
-                    cell = self._without_fields(pane, cell)
-                    count = cells.get(cell)
+                if seen >= MAX_SAMPLES:
+                    pane.sample_more(time, cell, message)
+                cell = self._without_fields(pane, cell)
+                count = cells.get(cell)
         cells[cell] = weight if count is None else count + weight
         if cell.ordered:
-            if len(pane.ordered) < MAX_ORDERED:
-                pane.ordered.append((time, cell))
-            else:
-                pane.sampled = True
+            pane.put_in_order(time, cell)
         return read
 
     def _pane(self, host: _Host, time: float) -> Pane | None:
@@ -158,7 +161,8 @@ class FeatureExtractor:
             if (index + 1) * self._span <= self.closed_until:
                 self.late += 1
                 return None
-            pane = host.open[index] = Pane(index * self._span, (index + 1) * self._span, time)
+            room = self._rooms.get(index) or self._rooms.setdefault(index, Room())
+            pane = host.open[index] = Pane(index * self._span, (index + 1) * self._span, time, room)
         host.current = pane
         return pane
 
@@ -166,6 +170,8 @@ class FeatureExtractor:
         program, severity, message = key
         parsed = self.parser.parse(program, severity, message)
         fields = folded(parsed.fields)
+        if len(message) > MAX_FIELD:
+            fields = {name: value[:MAX_FIELD] for name, value in fields.items()}
         if parsed.again:
             slot = AGAIN
         elif (
@@ -187,9 +193,10 @@ class FeatureExtractor:
             min(parsed.repeat, MAX_REPEAT),
             min(parsed.again, MAX_REPEAT),
         )
-        if len(self._cells) >= self._cache_size:
-            self._cells.clear()
-        self._cells[key] = cell
+        if len(message) <= MAX_TEXT:  # longer ones hardly repeat, and would fill the memory
+            if len(self._cells) >= self._cache_size:
+                self._cells.clear()
+            self._cells[key] = cell
         return cell
 
     def _without_fields(self, pane: Pane, cell: Cell) -> Cell:
@@ -213,6 +220,7 @@ class FeatureExtractor:
             if (index + 1) * self._span <= until
         )
         self.closed_until = max(self.closed_until, until)
+        self._rooms = {index: room for index, room in self._rooms.items() if (index + 1) * self._span > until}
         return [self._close(name, index) for index, name in due]
 
     def _close(self, name: str, index: int) -> Window:
@@ -232,7 +240,7 @@ class FeatureExtractor:
         for past in panes:
             mask |= past.mask
         present = self._presence(pane) if self._watch is not None and role == self._watch_role else {}
-        pane.ordered = []
+        samples, pane.ordered, pane.samples = pane.samples, [], []
         return Window(
             name,
             pane.start,
@@ -243,7 +251,7 @@ class FeatureExtractor:
             self.table.of_role(long, role, mask),
             len(panes),
             pane.sampled,
-            pane.samples,
+            samples,
             pane.first,
             pane.last,
             present,

@@ -43,6 +43,7 @@ ALIASES: Mapping[str, str] = {
     "text": "message",
 }
 MAX_MESSAGE = 4096  # characters of a message that are kept
+MAX_NAME = 255  # of a host, a program, a pid or a severity: no host's name is longer
 NO_HOST = "-"
 LAST_TIME = 4_102_444_800.0  # 2100-01-01: a later time is a broken clock, not a log line
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from shared.clean import clean
 from shared.errors import ExportError
-from shared.frame import ALIASES, MAX_MESSAGE, REQUIRED, Export, parse_severity, parse_time, plain_program
+from shared.frame import ALIASES, MAX_MESSAGE, MAX_NAME, REQUIRED, Export, parse_severity, parse_time, plain_program
 from shared.readers import CHUNK, MAX_LINE, Reader, opened, why_no_time
 from shared.values import NO_SEVERITY, Row
 
@@ -56,7 +56,7 @@ class _JsonRows(Reader):
         return (
             row_id if type(row_id) is int else _int_or(row_id, number),
             time_s,
-            _sound(str(host)) if host else self._default_host(),
+            _sound(str(host)[:MAX_NAME]) if host else self._default_host(),
             plain_program(_sound(str(value[names["program"]]))),
             "" if pid is None else _sound(str(pid)),
             NO_SEVERITY if severity is None else parse_severity(str(severity)),

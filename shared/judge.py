@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.causes import Causes
 from shared.classify import Classifier
+from shared.crowd import Crowd
 from shared.features import Window
 from shared.heartbeat import Heartbeats
 from shared.model import Model
@@ -41,9 +42,10 @@ class Judge:
         self._watch = SilenceWatch(model.spec.silence) if model.spec.silence else None
         self._hearts = Heartbeats(model.spec.heartbeats) if model.spec.heartbeats else None
         self._pulse = Pulse()
+        self._crowd = Crowd(self._knows, model.spec.long_windows)
         self._causes = Causes(model.spec)
         self._span = model.spec.window_s
-        self._limits: dict[str, SilenceLimits | None] = {}  # of every host that has spoken
+        self._limits: dict[str, SilenceLimits] = {}  # of every host that has spoken and that training knew
         self._rows: dict[tuple[str, float], int] = {}  # of each host's open windows
         self._ticked = -math.inf  # windows that end here or earlier have been looked at for silences
 
@@ -55,6 +57,11 @@ class Judge:
     def set_budget(self, budget: float | None) -> None:
         """From now on judge for so many incidents per host-week; None: as the bundle says."""
         self._classifier.set_budget(budget)
+
+    def take_passed_over(self) -> int:
+        """Rows since the last call of hosts that were not let in: unknown to training, among too many others."""
+        count, self._crowd.passed_over = self._crowd.passed_over, 0
+        return count
 
     @property
     def closed_until(self) -> float:
@@ -73,11 +80,15 @@ class Judge:
         """Take in a row; rows of programs that the agent does not watch are ignored.
 
         Of one host's window the first `WINDOW_ROWS` are read, the others of a flood counted: it must not eat the machine.
+        For the same reason not every host is let in that training did not know (`Crowd`).
         """
         if row[3] in self._programs:
             place = row[2], row[1] // self._span
-            rows = self._rows[place] = self._rows.get(place, 0) + 1
-            if rows <= WINDOW_ROWS:
+            rows = self._rows.get(place, 0)
+            if not rows and not self._crowd.admits(row[2], int(place[1])):
+                return
+            self._rows[place] = rows + 1
+            if rows < WINDOW_ROWS:
                 self._extractor.add(row)
 
     warm = add  # rows of windows that were judged before fill the trailing view; `resume` closes them unheard
@@ -140,7 +151,10 @@ class Judge:
             return []
         for window in spoke:
             if window.host not in self._limits:
-                self._limits[window.host] = self._limit_of(window.host)
+                limit = self._limit_of(window.host)
+                if limit is None:
+                    continue  # nobody knows how quiet it may be
+                self._limits[window.host] = limit
             if self._watch is not None:
                 self._watch.see(window)
         self._pulse.hear(spoke)
@@ -152,6 +166,11 @@ class Judge:
             silent += self._hearts.silent(known, end, self._limits, max(since, self._pulse.woke))
         told = self._pulse.told(silent, bool(spoke), end)
         return [self._classifier.silence(one, end - self._span, end) for one in told]
+
+    def _knows(self, host: str) -> bool:
+        """Whether training knew the host."""
+        name = self.model.host_hash(host)
+        return name in self.model.reference.silence or any(name in scale.rows for scale in self.model.scales.values())
 
     def _limit_of(self, host: str) -> SilenceLimits | None:
         return self.model.reference.silence.get(self.model.host_hash(host))
@@ -178,7 +197,7 @@ class Judge:
         if self._hearts:
             self._hearts.restore(hearts)
         hosts = {**silence.get("last", {}), **hearts.get("last", {})}
-        self._limits = {host: self._limit_of(host) for host in hosts}
+        self._limits = {host: limit for host in hosts if (limit := self._limit_of(host)) is not None}
 
 
 def replay(rows: Iterable[Row], judge: Judge) -> Iterator[Verdict]:

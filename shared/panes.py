@@ -11,6 +11,12 @@ from typing import Any
 
 MAX_CELLS = 5_000  # different messages remembered per pane; beyond it a message counts for its event only
 MAX_ORDERED = 20_000  # timed rows remembered per pane; a flood past it is long an anomaly
+# All hosts together, of one span: so many different messages, and every pane remembers fewer of its own from then on.
+CROWDED = ((8_000, MAX_CELLS), (16_000, 200), (32_000, 40))
+FEWEST_CELLS = 8
+FREE_ORDERED, MOST_ORDERED = 500, 100_000  # timed rows of a pane that are not counted; those of all hosts that are
+MAX_TEXT = 1_000  # characters of a message that are kept as evidence
+MAX_FIELD = 200  # characters of a field: no address, network or user has more
 MAX_SAMPLES = 40  # the first different messages; after them only
 MAX_OF_A_KIND = 4  # of each event, so that what comes late in a busy window is among the evidence too
 MOST_SAMPLES = 120
@@ -18,6 +24,23 @@ MOST_SAMPLES = 120
 Counts = dict[int, int]  # slot of (event, kind) -> rows
 THERE = -1  # the slot that every key of a table has: in how many panes it occurred
 Keys = tuple[tuple[int, str, bool], ...]  # (place of the table, key, whether the message's event is counted per key)
+
+
+class Room:
+    """What the panes of one span have taken of the memory that all hosts share."""
+
+    __slots__ = ("cells", "ordered")
+
+    def __init__(self) -> None:
+        self.cells = self.ordered = 0
+
+    def most_cells(self) -> int:
+        """How many different messages a pane may remember now."""
+        taken = self.cells
+        for limit, most in CROWDED:
+            if taken < limit:
+                return most
+        return FEWEST_CELLS
 
 
 class Cell:
@@ -59,6 +82,7 @@ class Pane:
         "memo",
         "ordered",
         "roles",
+        "room",
         "rows",
         "sampled",
         "samples",
@@ -68,7 +92,8 @@ class Pane:
         "values",
     )
 
-    def __init__(self, start: float, end: float, first: float) -> None:
+    def __init__(self, start: float, end: float, first: float, room: Room) -> None:
+        self.room = room
         self.start, self.end = start, end
         self.rows = 0
         self.first = self.last = first
@@ -94,9 +119,19 @@ class Pane:
             for _, sampled, _ in self.samples:
                 kinds[sampled.slot] = kinds.get(sampled.slot, 0) + 1
         count = kinds.get(slot, 0)
-        if count < MAX_OF_A_KIND and len(self.samples) < MOST_SAMPLES:
+        if count < MAX_OF_A_KIND and len(self.samples) < MOST_SAMPLES and self.room.cells < CROWDED[1][0]:
             kinds[slot] = count + 1
-            self.samples.append((time, cell, message))
+            self.samples.append((time, cell, message[:MAX_TEXT]))
+
+    def put_in_order(self, time: float, cell: Cell) -> None:
+        """Keep a row with its time, while there is room."""
+        kept, room = len(self.ordered), self.room
+        if kept >= FREE_ORDERED:
+            if kept >= MAX_ORDERED or room.ordered >= MOST_ORDERED:
+                self.sampled = True
+                return
+            room.ordered += 1
+        self.ordered.append((time, cell))
 
     def seal(self, by: Iterable[str], n_roles: int) -> None:
         """Sum the cells up by event and by key field; called once, when no more rows can come."""

@@ -21,6 +21,7 @@ from shared.frame import (
     ALIASES,
     LAST_TIME,
     MAX_MESSAGE,
+    MAX_NAME,
     NO_HOST,
     BadRow,
     Export,
@@ -192,7 +193,7 @@ class CsvExport(Reader):
         at_pid, at_severity = columns.get("pid", width), columns.get("severity", width)
         programs, hosts, severities = (
             _Names(plain_program),
-            _Names(lambda raw: raw.strip() or self._default_host()),
+            _Names(lambda raw: raw.strip()[:MAX_NAME] or self._default_host()),
             _Names(parse_severity),
         )
         program_of, host_of, severity_of = programs.known.get, hosts.known.get, severities.known.get

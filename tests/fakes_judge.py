@@ -58,6 +58,9 @@ class FakeJudge:
     def hear_late(self, row: Row) -> None:
         self.heard_late.append(row[1])
 
+    def take_passed_over(self) -> int:
+        return 0
+
     def set_budget(self, budget: float | None) -> None:
         self.budget = budget
 

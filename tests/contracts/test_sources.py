@@ -300,6 +300,13 @@ def test_the_head_tells_the_time_of_the_newest_row(table: Table, source: LogSour
     assert source.head().time is None
 
 
+def test_names_of_any_length_are_cut_to_what_a_name_can_be(table: Table, source: LogSource) -> None:
+    table.insert((NOON, "h" * 65_536, "hostapd", "9" * 65_536, 6, "x"), (NOON, "h", "p" * 65_536, "1", 6, "x"))
+    ((_, _, host, _, pid, _, _),) = read_all(source, Cursor(0, 0))[0]
+    assert (host, pid) == ("h" * 255, "9" * 255)
+    assert [row[2] for row in source.span(0, 4e9, PROGRAMS)] == [host]
+
+
 def test_the_time_of_one_row_can_be_asked_for(table: Table, source: LogSource) -> None:
     table.insert(line(1), line(9, "cron"))
     assert [source.time_of(row_id) for row_id in (1, 2, 3)] == [NOON.timestamp() + 1, NOON.timestamp() + 9, None]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from shared import panes
 from shared.agent import AgentSpec, builtin_agents
 from shared.features import FeatureExtractor, Window, windows
 from shared.panes import MAX_CELLS
@@ -149,6 +150,37 @@ def test_a_flood_of_different_messages_keeps_counts_exact_and_memory_bounded(wif
     assert window.sampled
     assert values["authentications"] == len(flood)
     assert values["devices"] >= MAX_CELLS
+
+
+def test_a_flood_over_many_hosts_shares_one_room_and_leaves_an_ordinary_host_alone(
+    wifi: AgentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panes, "CROWDED", ((500, MAX_CELLS), (1000, 60), (1500, 40)))
+    monkeypatch.setattr(panes, "MOST_ORDERED", 700)
+    monkeypatch.setattr(panes, "FREE_ORDERED", 50)
+    joined = "wlan0: STA 02:00:00:00:{}:{} IEEE 802.11: authenticated"
+    flood = [row(n * 0.05, joined.format(f"{n % 256:02x}", f"{n >> 8:02x}"), f"ap{n % 10 + 2}") for n in range(5000)]
+    usual = [join(150 + n, n, "ap1") for n in range(8)]
+    extractor = FeatureExtractor(wifi)
+    for one in in_order(flood, *usual):
+        extractor.add(one)
+    kept = [pane for host in extractor._hosts.values() for pane in host.open.values()]
+    assert sum(len(pane.cells) for pane in kept) < 1500
+    assert sum(len(pane.ordered) for pane in kept) <= 700 + 11 * 50
+    found = {window.host: window for window in extractor.close(math.inf)}
+    assert not found["ap1"].sampled
+    assert named(wifi, found["ap1"].short)["devices"] == 8
+    assert {window.sampled for host, window in found.items() if host != "ap1"} == {True}
+    assert named(wifi, found["ap2"].short)["authentications"] == 500, "counts of events stay exact"
+
+
+def test_long_messages_are_kept_in_short(wifi: AgentSpec) -> None:
+    extractor = FeatureExtractor(wifi)
+    cell = extractor.add(row(1, "wlan0: Trying to associate with SSID '" + "s" * 4000 + "'", program=STATION))
+    (window,) = extractor.close(math.inf)
+    assert max(len(value) for value in cell.fields.values()) <= panes.MAX_FIELD
+    assert len(window.samples[0][2]) == panes.MAX_TEXT
+    assert not extractor._cells
 
 
 def test_an_access_point_never_seen_counts_only_for_a_network_that_is_known(wifi: AgentSpec) -> None:

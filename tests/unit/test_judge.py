@@ -194,6 +194,23 @@ def test_a_station_that_always_talked_and_falls_silent_is_an_anomaly_also_over_a
     assert [v for v in before.close(math.inf) if v.is_anomaly] == found
 
 
+def test_made_up_hosts_neither_fill_the_memory_nor_hide_a_known_one(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.crowd.MOST_STRANGERS", 20)
+    base = 6 * DAY + 9 * 3600
+    made_up = [join(base + 3600 + n, n % 50, f"host{n}") for n in range(400)]
+    rows = in_order(attack(), *made_up)
+    judge = Judge(model)
+    found = list(replay(rows, judge))
+    assert {v.type for v in found if v.host == "ap1" and v.is_anomaly} == {"psk_bruteforce"}
+    assert len({v.host for v in found} - {"ap1", "ap2"}) == 20
+    assert judge.take_passed_over() == 380 * 4
+    assert judge.take_passed_over() == 0
+    assert set(judge.memory()["silence"]["last"]) <= {"ap1", "ap2"}, "only hosts of training can be missed"
+    assert as_text(_restarting(model, rows)) == as_text(found)
+
+
 def test_a_station_never_seen_is_judged_by_its_role(model: Model) -> None:
     rows = [
         row(6 * DAY + k, "wlan0: CTRL-EVENT-DISCONNECTED bssid=02:00:00:00:00:01 reason=7", "new", STATION)
