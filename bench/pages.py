@@ -8,7 +8,6 @@ which the pages take turns. `--json` for programs, `--verdicts N` for another am
 from __future__ import annotations
 
 import argparse
-import http.cookiejar
 import json
 import os
 import random
@@ -18,9 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,14 +24,15 @@ from flask.testing import FlaskClient
 from rich.console import Console
 from rich.table import Table
 
+from bench.visitor import signed_in
 from inference import state
 from inference.incidents import Incidents
 from inference.source import Cursor
 from inference.web.app import create_app
 from shared.values import Line, Moved, Verdict
 from tests import web_data, web_more
-from tests.services import free_port, wait_until
-from tests.web_client import CSRF, PASSWORD, with_session
+from tests.services import free_port
+from tests.web_client import with_session
 
 NOW, SPAN_S, DAYS = web_data.NOW, 300.0, 7
 ROUNDS = 9
@@ -117,21 +114,7 @@ def worker_mb(folder: Path) -> float:
     environment = {**os.environ, "INFERENCE_STATE_DIR": str(folder), "INFERENCE_BIND": bind}
     server = subprocess.Popen([sys.executable, "-m", "inference", "web"], env=environment, stderr=subprocess.DEVNULL)
     try:
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-
-        def get(path: str, **form: str) -> str:
-            data = urllib.parse.urlencode(form).encode() if form else None
-            return str(browser.open(f"http://{bind}{path}", data, timeout=60).read().decode())
-
-        def answers() -> bool:
-            try:
-                return bool(get("/api/v1/health"))
-            except OSError:
-                return False
-
-        wait_until(answers, "the site to answer")
-        token = CSRF.search(get("/login"))
-        get("/login", csrf_token=token[1] if token else "", password=PASSWORD)
+        get = signed_in(bind)
         for path in PAGES * 3:
             get(path)
         (worker,) = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()

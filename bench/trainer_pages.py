@@ -7,7 +7,6 @@ signed in: wall time of whole answers, so that waiting for a processor counts. `
 from __future__ import annotations
 
 import argparse
-import http.cookiejar
 import json
 import os
 import shutil
@@ -16,18 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.visitor import Get, signed_in
 from tests import web_data, web_trainer
-from tests.services import free_port, wait_until
-from tests.web_client import CSRF, PASSWORD, set_up
+from tests.services import free_port
+from tests.web_client import set_up
 from trainer.config import Settings
 from trainer.jobs import RUNNING, JobStore
 from trainer.orders import TrainOrder
@@ -40,7 +38,6 @@ PAGES = (
     "/train", "/fleet", "/", f"/models/wifi/{web_trainer.VERSION}", "/jobs/1", "/history", "/fetch", "/catch-up", "/settings",
     "/api-guide", "/api/v1/health", "/api/v1/models", "/api/v1/targets", "/api/v1/training/tasks",
 )  # fmt: skip
-Get = Callable[[str], str]
 
 
 @contextmanager
@@ -59,24 +56,7 @@ def served(folder: Path, working: bool) -> Iterator[Get]:
     }  # fmt: skip
     server = subprocess.Popen([sys.executable, "-m", "trainer", "serve"], env=environment, stderr=subprocess.DEVNULL)
     try:
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-
-        def get(path: str, **form: str) -> str:
-            data = urllib.parse.urlencode(form).encode() if form else None
-            return str(browser.open(f"http://{bind}{path}", data, timeout=60).read().decode())
-
-        def answers() -> bool:
-            try:
-                return bool(get("/api/v1/health"))
-            except OSError:
-                return False
-
-        wait_until(answers, "the site to answer")
-        if working:
-            wait_until(lambda: any(job.step == "learn" for job in store.listed(states=[RUNNING])), "the job to learn")
-        token = CSRF.search(get("/login"))
-        get("/login", csrf_token=token[1] if token else "", password=PASSWORD)
-        yield get
+        yield signed_in(bind, lambda: not working or any(job.step == "learn" for job in store.listed(states=[RUNNING])))
     finally:
         server.terminate()
         server.wait(30)

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from tests import web_data, web_trainer
+from tests.made_up_requests import send_all
 from tests.web_client import set_up
 from trainer.config import Settings
 from trainer.web.app import create_app
@@ -38,31 +39,7 @@ def test_the_document_names_every_call_with_what_it_takes_and_answers(app: Flask
 
 
 @pytest.mark.slow
-def test_no_made_up_request_is_answered_otherwise_than_promised(
-    app: Flask, faults: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_made_up_request_is_answered_otherwise_than_promised(app: Flask, faults: str) -> None:
     if faults != "full":
         pytest.skip("made-up requests are sent with FAULTS=full")
-    import schemathesis
-    from hypothesis import HealthCheck, given, settings
-    from schemathesis.specs.openapi.checks import (
-        content_type_conformance,
-        response_schema_conformance,
-        status_code_conformance,
-    )
-
-    token = app.extensions["pipit"].account.add_token("t", "admin")
-    headers = {"Authorization": f"Bearer {token}"}
-    document = app.test_client().get("/api/v1/openapi.json", headers=headers).get_json()
-    schema = schemathesis.openapi.from_dict(document)
-    schema.app = app
-    checks = (schemathesis.checks.not_a_server_error, status_code_conformance, content_type_conformance,
-              response_schema_conformance)  # fmt: skip
-    for operation in schema.get_all_operations():
-
-        @given(case=operation.ok().as_strategy())  # type: ignore[union-attr]  # the document is ours, and sound
-        @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        def ask(case: schemathesis.Case) -> None:
-            case.call_and_validate(app=app, headers=headers, checks=list(checks))
-
-        ask()
+    send_all(app)
