@@ -124,6 +124,8 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
 
 # addresses that people replaced by a word: the line counts, the field stays away
 MASKED = [
+    ("wlan0: STA did not acknowledge authentication response", "auth_fail"),
+    ("wlan0: STA  IEEE 802.11: associated (aid 3)", "assoc"),
     ("wlan0: AP-STA-CONNECTED <phone>", "connected"),
     ("<3>AP-STA-DISCONNECTED <MAC ADDRESS>", "disconnected"),
     ("wlan0: AP-STA-CONNECTED [1-phone] vlanid=9 auth_alg=ft", "connected"),
