@@ -110,16 +110,24 @@ def test_rsyslogd_restarted_while_the_database_is_away_loses_one_line_at_most(
     assert len(got) == len(set(got)), "no line comes twice"
 
 
-def test_a_row_that_the_database_refuses_takes_no_other_along(
+def test_a_row_that_the_database_refuses_is_dropped_or_holds_the_others_up_and_takes_none_along(
     logs: tuple[PostgresServer, str], collector: RsyslogServer
 ) -> None:
+    """rsyslog 8.2302 drops it; 8.2504 tries again until it is taken."""
     _, dsn = logs
-    with psycopg2.connect(dsn) as db, db.cursor() as cursor:
-        cursor.execute("ALTER TABLE log_entries ADD CHECK (message <> 'n 500')")
-    db.close()
+    change(dsn, "ALTER TABLE log_entries ADD CONSTRAINT odd CHECK (message <> 'n 500')")
     collector.send_tcp(line("ap1", "hostapd", "1", b"n %d" % n, 1.7e9) for n in range(1000))
+    wait_until(lambda: count(dsn) >= 999 or "suspended" in collector.log(), "the refusal")
+    change(dsn, "ALTER TABLE log_entries DROP CONSTRAINT odd")
     wait_until(lambda: count(dsn) >= 999, "every other row")
-    assert {message for *_, message in stored(dsn)} == {f"n {n}" for n in range(1000) if n != 500}
+    assert {message for *_, message in stored(dsn)} | {"n 500"} == {f"n {n}" for n in range(1000)}
+
+
+def change(dsn: str, statement: str) -> None:
+    """What the owner of the database may do."""
+    with psycopg2.connect(dsn) as db, db.cursor() as cursor:
+        cursor.execute(statement)
+    db.close()
 
 
 def test_nothing_that_a_sender_may_write_makes_the_database_refuse_a_row(
