@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,23 @@ def _line(entry: registry.ModelEntry, kept: Any) -> str:
     metrics = (entry.metadata.get("evaluation") or {}).get("metrics") or {}
     gate = catalogue.gate_of(entry.metadata, kept)
     parts = [f"serial {entry.serial}, {entry.size_bytes / 1e6:.1f} MB"]
-    if "episodes" in metrics:
+    if metrics.get("episodes"):
         parts.append(f"found {metrics['episodes_found']:.0f} of {metrics['episodes']:.0f}")
     if "false_incidents_per_host_week" in metrics:
         parts.append(f"{metrics['false_incidents_per_host_week']:.2g} false a week and host")
-    parts.append("gate passed" if gate.get("passed", True) else "GATE MISSED")
+    parts.append(_gate_words(gate))
     if kept["notes"]:
         parts.append(f"“{kept['notes'][-1]['text']}”")
     return ", ".join(parts)
+
+
+def _gate_words(gate: Mapping[str, Any]) -> str:
+    if not gate.get("passed", True):
+        return "GATE MISSED"
+    checks = gate.get("checks") or ()
+    return (
+        "gate passed" if not checks or any(check.get("value") is not None for check in checks) else "gate not measured"
+    )
 
 
 def _later(settings: Settings, entry: registry.ModelEntry) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import click
 
 from shared.clean import clean, clean_csv
 from shared.errors import ExportError
-from shared.frame import BadRow, open_export
+from shared.frame import BadRow, Export, open_export
 from shared.values import Row, iso
 from trainer.config import Settings
 from trainer.given import find_agent
@@ -61,14 +61,15 @@ def events(settings: Settings, file: Path, agent: str, as_json: bool) -> None:
     counts: Counter[str] = Counter()
     write = sys.stdout.write
     with shown_progress(hidden=as_json and sys.stdout.isatty()) as progress:
-        for number, row in enumerate(open_export(file).rows(bad), 1):
+        export = open_export(file)
+        for number, row in enumerate(export.rows(bad), 1):
             parsed = parser.parse(row[3], row[5], row[6])
             if as_json:
                 write(json.dumps(_event(row, parsed)) + "\n")
             else:
                 counts[parsed.event] += 1
             if number % 50_000 == 0:
-                progress(f"{number:,} rows", None)
+                progress(f"{number:,} rows", share_read(export))
     bad.warn()
     total = sum(counts.values())
     for event, number in counts.most_common():
@@ -93,12 +94,13 @@ def features(settings: Settings, file: Path, agent: str, output: Path, as_json: 
     with shown_progress() as progress, _beside(output) as stream:
         table = csv.writer(stream)
         table.writerow(["host", "window_start", "role", *extractor.table.names])
-        for window in windows(open_export(file).rows(bad), extractor):
+        export = open_export(file)
+        for window in windows(export.rows(bad), extractor):
             values = ("" if math.isnan(value) else f"{value:.10g}" for value in window.short)
             table.writerow([clean_csv(window.host), iso(window.start), window.role, *values])
             written += 1
             if written % 1000 == 0:
-                progress(f"{written:,} windows", None)
+                progress(f"{written:,} windows", share_read(export))
     bad.warn()
     if extractor.late:
         logger.warning("rows out of order, after their window had closed count=%d", extractor.late)
@@ -106,7 +108,12 @@ def features(settings: Settings, file: Path, agent: str, output: Path, as_json: 
         told = {"path": str(output), "agent": agent, "windows": written, "features": list(extractor.table.names)}
         click.echo(json.dumps({**told, "bad_rows": bad.count, "late_rows": extractor.late}))
     else:
-        click.echo(f"{written:,} windows, {len(extractor.table.names)} features: {clean(str(output))}", err=True)
+        click.echo(f"{written:,} windows, {len(extractor.table.names)} features: {clean(str(output))}")
+
+
+def share_read(export: Export) -> float:
+    """How much of an export's file has been read, 0 to 1."""
+    return min(1.0, export.read_bytes / max(1, export.path.stat().st_size))
 
 
 def _event(row: Row, parsed: Any) -> dict[str, object]:

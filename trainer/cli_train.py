@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from shared import layout
 from shared.clean import clean
 from shared.errors import ConfigError
 from shared.logs import setup_logging
+from trainer.claim import claimed_clock
 from trainer.cli_learning import Learning, learning_options, read_learning
 from trainer.cli_record import recorded
 from trainer.cluster_choice import team_of
@@ -57,6 +58,7 @@ def train(settings: Settings, /, models: Path | None, as_json: bool, **told: Any
         limited(settings.max_training_time, settings.max_memory_usage),
         shown_progress() as show,
         team_of(settings, given.cluster) as team,
+        claimed_clock(folder, spec.name) as now,
     ):
 
         def progress(step: str, share: float) -> None:
@@ -66,7 +68,7 @@ def train(settings: Settings, /, models: Path | None, as_json: bool, **told: Any
 
         report = learn(
             given.exports, spec, config, start=given.start, end=given.end, labels=given.episodes, rival=rival,
-            team=team, progress=progress,
+            team=team, now=now, progress=progress,
         )  # fmt: skip
         run.step("sign")
         version = report.facts.version
@@ -88,7 +90,7 @@ def train(settings: Settings, /, models: Path | None, as_json: bool, **told: Any
         }
         click.echo(json.dumps(answer))
     else:
-        _tell(report.facts, made, key)
+        _tell(report.facts, made, key, for_agent(config, spec).warnings)
 
 
 def _order(given: Learning) -> TrainOrder:
@@ -97,19 +99,22 @@ def _order(given: Learning) -> TrainOrder:
     return TrainOrder(names, given.spec.name, dict(given.config.source), given.start, given.end)
 
 
-def _tell(facts: TrainFacts, folder: Path, key: SigningKey) -> None:
-    """What a person wants to know after training, in five lines."""
+def _tell(facts: TrainFacts, folder: Path, key: SigningKey, said: Sequence[str]) -> None:
+    """What a person wants to know after training, in five lines. said: warnings that were told before it."""
     hosts, windows = sum(facts.hosts.values()), sum(facts.windows.values())
     why = f"at most {facts.alert_budget:g} incidents a week and host" if facts.alert_budget else "from contamination"
     line = "rarer than anything seen" if facts.rarity is None else f"1 in {facts.rarity:,.0f}"
     bad = sum(source.bad_rows for source in facts.sources)
-    click.echo(f"{facts.agent}_{facts.version} learnt {facts.days:.1f} days of {hosts} hosts: {facts.rows:,} rows, "
+    click.echo(f"{facts.agent}_{facts.version} learnt {facts.length} of {hosts} host{'s' * (hosts != 1)}: {facts.rows:,} rows, "
                f"{windows:,} windows, in {facts.duration_s:.1f} s")  # fmt: skip
     if bad:
         click.echo(f"{bad:,} rows could not be read; `pipit-trainer validate` names them")
     click.echo(f"alert line: {line} ({why}); lines that no pattern knows: {facts.unknown_share:.1%}")
     for line in _measured(facts):
         click.echo(line)
+    for warning in facts.warnings:
+        if warning not in said:
+            click.echo(clean(f"warning: {warning}"))
     click.echo(f"signed with {key.fingerprint}" + (f", a key made just now: {key.path}" if key.made else ""))
     click.echo(clean(f"report: {folder / 'report.html'}"))
     click.echo(f"next: pipit-trainer ship {facts.version} --to TARGET --wait")

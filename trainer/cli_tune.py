@@ -59,7 +59,8 @@ def tune(
     ):
 
         def progress(step: str, share: float) -> None:
-            show(f"{STEPS.index(step) + 1} of {len(STEPS)}: {step}", share)
+            number = STEPS.index(step)
+            show(f"{number + 1} of {len(STEPS)}: {step}", (number + share) / len(STEPS))
 
         report = search(
             exports, given.spec, config, wanted, start=given.start, end=given.end, labels=faults_of(given.episodes),
@@ -73,7 +74,8 @@ def tune(
         click.echo(json.dumps({"output": str(output), **report.as_json()}))
         return
     before, best = report.confirmed["given"], report.confirmed["best"]
-    click.echo(f"{report.trials} candidates in {report.rounds} rounds, {report.seconds:.0f} s: {report.stopped}"
+    many = "candidate" if report.trials == 1 else "candidates", "round" if report.rounds == 1 else "rounds"
+    click.echo(f"{report.trials} {many[0]} in {report.rounds} {many[1]}, {report.seconds:.0f} s: {report.stopped}"
                + (f"; {report.resumed} trials were known already" if report.resumed else ""))  # fmt: skip
     for name, one in (("given", before), ("best", best)):
         click.echo(f"{name:<6} finds {one['recall']:.0%}, average precision {one['average_precision']:.3f}, "

@@ -13,6 +13,7 @@ from shared import layout
 from shared.agent import AgentSpec
 from shared.errors import ExportError, TrainingError
 from trainer import exports, marks, targets
+from trainer.claim import claimed_clock
 from trainer.cluster_choice import team_of
 from trainer.config import Settings
 from trainer.exports import ExportFile
@@ -88,18 +89,25 @@ def check(order: CheckOrder, settings: Settings, tell: Teller) -> Mapping[str, A
     }
 
 
-def examined(one: ExportFile, spec: AgentSpec, settings: Settings, tell: Teller) -> dict[str, Any]:
-    """What an export holds: as it was found before, or looked at now."""
+def examined(
+    one: ExportFile, spec: AgentSpec, settings: Settings, tell: Teller, among: tuple[int, int] = (0, 1)
+) -> dict[str, Any]:
+    """What an export holds: as it was found before, or looked at now. among: its number, of so many."""
     from trainer.validate import validate
 
     known = exports.read_check(settings.state_dir, one, spec.name)
+    number, count = among
+
+    def told(words: str, share: float | None) -> None:
+        tell.step("validate", (number + (share or 0.0)) / count, words)
+
     if known is None:
-        tell.step("validate", 0.0)
-        report = validate(one.path, spec, progress=lambda words, part: tell.step("validate", part, words))
+        told("", 0.0)
+        report = validate(one.path, spec, progress=told)
         known = {**report.as_json(), "path": one.name}
         exports.save_check(settings.state_dir, one, spec.name, known)
     words = f"{known['valid_rows']:,} rows good" + (f", {known['bad_rows']:,} left out" if known["bad_rows"] else "")
-    tell.step("validate", 1.0, words)
+    told(words, 1.0)
     for text in known["warnings"]:
         logger.warning("%s: %s", one.name, text)
     return known
@@ -114,8 +122,8 @@ def usable(order: TrainOrder, spec: AgentSpec, settings: Settings, tell: Teller)
     found = [exports.find_export(settings.exports_dir, name) for name in order.exports]
     if not found:
         raise TrainingError("train: no export was named")
-    for one in found:
-        report = examined(one, spec, settings, tell)
+    for number, one in enumerate(found):
+        report = examined(one, spec, settings, tell, (number, len(found)))
         if report["errors"]:
             raise ExportError(f"train: {one.name} is not fit to train on: {'; '.join(report['errors'][:SHOWN_ERRORS])}")
     return [one.path for one in found]
@@ -162,17 +170,17 @@ def train(order: TrainOrder, settings: Settings, tell: Teller) -> Mapping[str, A
     episodes = parse_labels(known_episodes(order, settings, tell), "labels")
     paths = usable(order, spec, settings, tell)
     rival = active_model(settings.models_dir, spec.name)
-    with team_of(settings) as team:
+    with team_of(settings) as team, claimed_clock(settings.models_dir, spec.name) as now:
         report = learn(
-            paths, spec, config, start=order.start, end=order.end, labels=episodes, rival=rival, team=team,
+            paths, spec, config, start=order.start, end=order.end, labels=episodes, rival=rival, team=team, now=now,
             progress=tell.step,
         )  # fmt: skip
-    tell.step("sign")
-    facts = report.facts
-    manifest = publish(
-        settings.models_dir, report.files, agent=spec.name, version=facts.version, key=key,
-        state_dir=settings.state_dir, now=time.time,
-    )  # fmt: skip
+        tell.step("sign")
+        facts = report.facts
+        manifest = publish(
+            settings.models_dir, report.files, agent=spec.name, version=facts.version, key=key,
+            state_dir=settings.state_dir, now=time.time,
+        )  # fmt: skip
     gate = json.loads(report.files["metadata.json"]).get("gate") or {}
     logger.info(
         "%s rows, %s windows of %s hosts",
@@ -184,14 +192,7 @@ def train(order: TrainOrder, settings: Settings, tell: Teller) -> Mapping[str, A
         logger.warning("%s", warning)
     logger.info("signed %s serial=%d gate=%s", manifest.model_id, manifest.serial, gate.get("reason") or "passed")
     return {
-        "model_id": manifest.model_id,
-        "agent": spec.name,
-        "version": facts.version,
+        **facts.in_short(),
         "model_path": str(layout.bundle_folder(settings.models_dir, spec.name, facts.version)),
         "serial": manifest.serial,
-        "rows": facts.rows,
-        "windows": sum(facts.windows.values()),
-        "hosts": sum(facts.hosts.values()),
-        "gate_passed": gate.get("passed"),
-        "warnings": list(facts.warnings),
     }

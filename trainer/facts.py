@@ -114,6 +114,11 @@ class TrainFacts:
         return max(self.last - self.first, 0.0) / 86400
 
     @property
+    def length(self) -> str:
+        """The same in words."""
+        return f"{self.days:.1f} days" if self.days >= 1 else f"{24 * self.days:.1f} hours"
+
+    @property
     def unknown_share(self) -> float:
         """Share of the agent's rows that no pattern knows."""
         rows = self.rows if self.own_rows is None else self.own_rows

@@ -39,7 +39,7 @@ class Teller:
         self._stream, self.number = stream, number
         self._steps: list[str] = []
         self._trail: list[list[Any]] = []
-        self._last = 0.0
+        self._last = self._whole = 0.0
 
     def plan(self, steps: Sequence[str]) -> None:
         """The steps to come; a plan that is there already stands."""
@@ -61,7 +61,8 @@ class Teller:
         self._last = time.monotonic()
         place = self._steps.index(name) if name in self._steps else 0
         whole = (place + min(1.0, max(0.0, share or 0.0))) / max(1, len(self._steps))
-        self._say(step=name, share=round(whole, 4), trail=self._trail)
+        self._whole = max(self._whole, whole)  # a search looks at the exports again before it trains
+        self._say(step=name, share=round(self._whole, 4), trail=self._trail)
 
     def note(self, name: str, words: str, whole: float) -> None:
         """One of several things that go on at once has come so far, and the whole so far."""

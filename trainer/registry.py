@@ -12,7 +12,7 @@ from typing import Any
 
 from shared import bundle, layout
 from shared.bundle import EVERYBODY, Manifest
-from shared.errors import BundleError
+from shared.errors import BundleError, StoreError
 from trainer.keys import SigningKey, next_serial
 
 
@@ -61,15 +61,21 @@ def publish(
     """Write and sign a new version into the models folder and make it the active one there.
 
     Raises:
-        BundleError: the files are not a bundle's, or the version exists.
-        ConfigError: the key does not sign.
+        BundleError: the files are not a bundle's, or the version exists. ConfigError: the key does not sign.
+        StoreError: the folder cannot be written; nothing half-written stays.
     """
     serial = next_serial(state_dir, now)
     folder = layout.bundle_folder(models, agent, version)
-    manifest = bundle.write_bundle(
-        folder, files, agent=agent, version=version, serial=serial, audience=audience, sign=key.sign
-    )
-    layout.activate(models, agent, version)
+    try:
+        manifest = bundle.write_bundle(
+            folder, files, agent=agent, version=version, serial=serial, audience=audience, sign=key.sign
+        )
+        layout.activate(models, agent, version)
+    except OSError as cause:
+        raise StoreError(
+            f"publish {layout.model_id(agent, version)}: {models} cannot be written ({cause.strerror}); make room or "
+            "check its owner, then train again"
+        ) from cause
     from trainer import catalogue  # it reads what this module lists
 
     catalogue.refresh_or_warn(models, state_dir, now())

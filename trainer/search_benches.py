@@ -55,9 +55,11 @@ class Benches:
             )
             clean = guard(tables.roles, spec, self.config, self.labels)
             tables = tables.without_values()
-            if not clean.roles or max(len(table) for table in clean.roles.values()) < 10 * BLOCKS:
+            most = max((len(table) for table in clean.roles.values()), default=0)
+            if most < 10 * BLOCKS:
                 raise TrainingError(
-                    "tune: too little to learn from; several days are needed to search over time blocks"
+                    f"tune: too little to learn from: {most} windows of {spec.window_s:g} s with rows of "
+                    f"{', '.join(spec.programs[:3])}; several days are needed to search over time blocks"
                 )
             self._made[length] = Material(spec, self.config, clean.roles, tables, learner, self.source, self.labels)
         return self._made[length]

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from shared.agent import AgentSpec
+from shared.errors import TrainingError
 from trainer.labels import Episode
 from trainer.model_config import TrainConfig, for_agent
 from trainer.reading import Team
@@ -95,7 +96,10 @@ def tune(
     space = space_of(config, spec, settings.seed)
     ledger = Ledger(state, fingerprint(benches, settings, space))
     progress("windows", 0.0)
-    benches.of(config.features.window_s)
+    if not benches.of(config.features.window_s).faults:
+        raise TrainingError(
+            "tune: too little to search with: no known fault fits into so short a time; several days are needed"
+        )
     search = Search(benches, config, ledger, settings, space, progress, check, lambda: clock() - began)
     best, stopped = search.run()
     progress("confirm", 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from pathlib import Path
@@ -13,6 +14,7 @@ from shared.errors import ShipError, StoreError
 from trainer import catalogue, history, registry
 from trainer.deliver import check_gate
 from trainer.history import Transfer
+from trainer.keys import ensure_key
 from trainer.ship import SignedBundle
 
 VERSIONS = [f"2026030{day}_000000" for day in range(1, 7)]
@@ -90,6 +92,26 @@ def test_two_writers_lose_nothing(models: Path, tmp_path: Path) -> None:
     for thread in threads:
         thread.join(60)
     assert len(catalogue.kept_of(models, "wifi", VERSIONS[1])["notes"]) == 24
+
+
+def test_a_disk_that_gets_full_leaves_no_half_version_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = layout.write_new
+
+    def full(path: Path, data: bytes, mode: int = 0o644) -> None:
+        if path.name == bundle.MANIFEST:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written(path, data, mode)
+
+    monkeypatch.setattr(layout, "write_new", full)
+    key = ensure_key(tmp_path / "state")
+    with pytest.raises(StoreError, match=r"models cannot be written \(No space left on device\); make room"):
+        registry.publish(
+            tmp_path / "models", dict.fromkeys(bundle.FILES, b"{}"), agent="wifi", version=VERSIONS[0], key=key,
+            state_dir=tmp_path / "state", now=lambda: NOW,
+        )  # fmt: skip
+    assert list((tmp_path / "models" / "wifi").iterdir()) == []
 
 
 def test_a_registry_that_is_none_is_an_error_with_what_to_do(models: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sqlite3
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from shared.errors import ConfigError
 from trainer import jobs, orders
+from trainer.job import Teller
 from trainer.job_record import FORM
 from trainer.jobs import JobStore, QueueFullError
 from trainer.orders import CatchUpOrder, CheckOrder, FetchOrder, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
@@ -50,6 +52,18 @@ def test_a_job_of_another_release_is_still_listed_with_its_exports(store: JobSto
         db.execute("""UPDATE jobs SET "order" = json_set("order", '$.colour', 'red')""")
         db.commit()
     assert [job.exports for job in store.listed()] == [("c.csv",), ("a.csv", "b.csv")]
+
+
+def test_what_a_job_says_of_its_progress_never_goes_back() -> None:
+    """A search looks at the exports again before it trains with what it found."""
+    stream = io.StringIO()
+    tell = Teller(stream)
+    tell.plan(("validate", "search", "learn"))
+    for step, share in (("validate", 0.5), ("search", 0.5), ("validate", 1.0), ("learn", 0.1), ("search", 0.0)):
+        tell.step(step, share)
+    shares = [said["share"] for line in stream.getvalue().splitlines() if "share" in (said := json.loads(line))]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(0.7, abs=0.01)
 
 
 def test_the_queue_is_bounded_and_says_so(store: JobStore) -> None:
