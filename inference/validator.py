@@ -105,7 +105,9 @@ def _model(raw: Mapping[str, bytes], metadata: Mapping[str, Any], features: Sequ
         return [Check(QUALITY, what, WRONG, str(error), "ship a new version; this one must not serve")]
     found = [
         Check(QUALITY, "loads", GOOD, f"{len(model.forests)} roles: {', '.join(sorted(model.forests))}"),
-        Check(QUALITY, "golden rows", GOOD, f"reproduced to {largest:.0e} (allowed 1e-09)"),
+        Check(
+            QUALITY, "golden rows", GOOD, f"reproduced {f'to {largest:.0e}' if largest else 'exactly'} (allowed: 1e-09)"
+        ),
     ]
     return [*found, *compatibility(model.spec, metadata, features)]
 
@@ -208,7 +210,8 @@ def _aged(what: str, words: str, age_s: float, max_age_s: float) -> Check:
             AGE, what, ODD, f"{words} in the future by this machine's clock", "look at the clock of both machines"
         )
     days = max(0.0, age_s) / DAY_S
-    found = f"{words} {days:.0f} days ago" if days >= 1.5 else f"{words} {max(0.0, age_s) / 3600:.0f} hours ago"
+    hours = round(max(0.0, age_s) / 3600)
+    found = f"{words} {days:.0f} days ago" if days >= 1.5 else f"{words} {hours} hour{'s' * (hours != 1)} ago"
     if age_s > max_age_s:
         return Check(AGE, what, ODD, f"{found}; more than {max_age_s / DAY_S:.0f} days", "train on newer logs and ship")
     return Check(AGE, what, GOOD, found)

@@ -121,7 +121,7 @@ def a_validation(at: float) -> Validation:
     """A validation that found the model old."""
     return Validation("wifi", web_data.ACTIVE, at - 900, (
         Check("quality", "files", "good", "7 files, sizes and hashes as signed"),
-        Check("quality", "golden rows", "good", "reproduced to 0e+00 (allowed 1e-09)"),
+        Check("quality", "golden rows", "good", "reproduced exactly (allowed: 1e-09)"),
         Check("compatibility", "agent", "good", "agent wifi, file version 1, as this release"),
         Check("age", "age", "odd", "made 61 days ago; more than 45 days", "train on newer logs and ship"),
         Check("drift", "drift", "odd", "watch: devices of ap 0.17 (PSI); 7,600 windows", "look again tomorrow"),

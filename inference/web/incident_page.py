@@ -115,7 +115,7 @@ def _lead(row: read.IncidentRow) -> str:
     told = say.details(row)
     over = f"in {words.counted(row.windows, 'window')} over {words.lasted(row.ended - row.started)}"
     seen = f"Seen {over if row.windows > 1 else 'in one window'}."
-    state = "It may still go on." if row.state == "open" else "It has ended."
+    state = "It may still go on." if row.state == "open" else say.why_over(row) or "It has ended."
     return f"{words.sentence(told)}. {seen} {state}" if told else f"{seen} {state}"
 
 

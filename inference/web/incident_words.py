@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from shared.web import charts, words
 from shared.web.bundle_words import BundleWords
 
 FINDERS = {"rule": "a rule", "model": "the model", "silence": "a pause longer than this host's longest"}
+OVER = re.compile(r" \((over|taken back): ([^()]+)\)$")
 FEATURES_SHOWN = 6
 UNITS_SHOWN = frozenset({"s", "ms", "dBm", "Mbit/s", "kbit/s", "MHz"})  # the titles say what the others count
 LINES_FIRST, LINES_LAST = 10, 4
@@ -65,13 +67,20 @@ def details(incident: IncidentRow) -> str:
     return _halves(incident)[1]
 
 
+def why_over(incident: IncidentRow) -> str:
+    """How it ended, where it was not by itself: "It counts as over: its agent was paused."; empty otherwise."""
+    found = OVER.search(incident.description)
+    said = {"over": "counts as over", "taken back": "was taken back"}
+    return f"It {said[found[1]]}: {found[2]}." if found else ""
+
+
 def _halves(incident: IncidentRow) -> tuple[str, str]:
-    text = incident.description.strip().rstrip(".")
-    for opening, closing in ((" (", ")"), ("; ", ""), (". ", "")):
-        first, found, rest = text.partition(opening)
-        if found:
-            return first, rest.removesuffix(closing) if closing else rest
-    return text, ""
+    text = OVER.sub("", incident.description).strip().rstrip(".")
+    at, opening = min(((at, each) for each in (" (", "; ", ". ") if (at := text.find(each)) >= 0), default=(-1, ""))
+    if at < 0:
+        return text, ""
+    rest = text[at + len(opening) :]
+    return text[:at], rest.removesuffix(")") if opening == " (" else rest
 
 
 def found_by(finders: str) -> str:

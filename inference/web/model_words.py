@@ -70,19 +70,6 @@ class ModelsView:
     transfer_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a confirmation page asks about. `refused` says why it cannot be done."""
-
-    agent: str
-    version: str
-    action: str
-    verb: str
-    now_version: str
-    facts: tuple[tuple[str, str, str], ...]
-    refused: str = ""
-
-
 NOTHING = ModelsView("No model has arrived yet.", "The daemon has not run on this machine.")
 
 
@@ -106,31 +93,6 @@ def view(store: BundleStore, known: Words, now: float) -> ModelsView:
             for row in transfers[:TRANSFERS_SHOWN]
         ),
         transfer_count=len(transfers),
-    )
-
-
-def change(store: BundleStore, known: Words, agent: str, version: str, now: float) -> Change | None:
-    """What activating a version would change; None for a version that is not known here."""
-    row, active = store.known(agent, version), store.active(agent)
-    if row is None:
-        return None
-    back = active is not None and (version == active.previous or version < active.version)
-    refused = ""
-    if active is not None and active.version == version:
-        refused = f"{agent} runs {version} already."
-    elif row.state != store_of.GOOD:
-        refused = _why_not(row)
-    elif not store.shelf.path(agent, version).is_dir():
-        refused = f"The copy of {version} was cleaned up. Ship it again from the trainer."
-    then, current = known(agent, version), known(agent, active.version if active else None)
-    return Change(
-        agent=agent,
-        version=version,
-        action="rollback" if back else "activate",
-        verb="Roll back to" if back else "Activate",
-        now_version=active.version if active else "nothing",
-        facts=differences(current, then, active.version if active else "", version, now),
-        refused=refused,
     )
 
 
@@ -209,53 +171,21 @@ def listed_row(row: BundleRow, active: ActiveRow | None, own: BundleWords, now: 
         signer=row.signer,
         state=state,
         note=note,
-        learnt=_learnt(own.metadata),
-        learnt_note=_windows(own),
+        learnt=learnt_rows(own.metadata),
+        learnt_note=windows_seen(own),
         is_active=is_active,
         refused=row.reason if row.state in (store_of.REFUSED, store_of.BAD, store_of.RETURNED) else "",
         verb=("Roll back…" if back else "Activate…") if offered else "",
     )
 
 
-def _why_not(row: BundleRow) -> str:
-    """Why a version that is here cannot be activated."""
-    if row.state == store_of.PROBATION:
-        return f"Another version took the place of {row.version} before it had proved itself. Ship it again from the trainer."
-    return f"{row.version} is not good: {STATES.get(row.state, (row.state,))[0].lower()}. {row.reason}"
-
-
-def _learnt(metadata: Mapping[str, Any]) -> str:
+def learnt_rows(metadata: Mapping[str, Any]) -> str:
     count = metadata.get("training_log_count")
     return f"{count:,} log lines" if isinstance(count, int) else "not said"
 
 
-def _windows(own: BundleWords) -> str:
+def windows_seen(own: BundleWords) -> str:
     windows = own.metadata.get("windows")
     count = windows.get("total") if isinstance(windows, dict) else windows
     count = count if isinstance(count, int) else own.sample
     return words.counted(count, "window") if isinstance(count, int) else ""
-
-
-def differences(
-    current: BundleWords, then: BundleWords, now_version: str, version: str, now: float
-) -> tuple[tuple[str, str, str], ...]:
-    """Property, now, then: only what both can say."""
-    made_now, made_then = words.version_time(now_version), words.version_time(version)
-    rows = [("Made", _made(made_now, now), _made(made_then, now))]
-    rows.append(("Learnt from", _learnt(current.metadata), _learnt(then.metadata)))
-    rows.append(("Windows seen", _windows(current) or "not said", _windows(then) or "not said"))
-    names_now, names_then = set(current.features), set(then.features)
-    if names_now and names_then:
-        rows.append(("Features", f"{len(names_now)}", _features(names_now, names_then, current)))
-    if current.threshold and then.threshold:
-        rows.append(("Alert line", f"1 in {current.threshold:,.0f}", f"1 in {then.threshold:,.0f}"))
-    return tuple(rows)
-
-
-def _features(names_now: set[str], names_then: set[str], current: BundleWords) -> str:
-    lost = sorted(current.feature(name)[0] for name in names_now - names_then)
-    return f"{len(names_then)}" + (f": not {', '.join(lost[:3])}{' and more' if len(lost) > 3 else ''}" if lost else "")
-
-
-def _made(made: float | None, now: float) -> str:
-    return f"{words.day(made)}, {words.age(now - made)}" if made else "nothing runs"

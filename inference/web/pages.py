@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from flask import Flask, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from inference import mutes
+from inference import agents, mutes, switches
 from inference import state_read as read
-from inference.web import incident_page, model_words, notify_words, overview
+from inference.bundle_store import ActiveRow
+from inference.web import change_words, incident_page, model_words, notify_words, overview, overview_words
 from inference.web.incident_words import ListedIncident, listed
 from inference.web.pages_models import comparisons
 from inference.web.room import Health, Room, this_room
@@ -62,8 +64,8 @@ def overview_page() -> ResponseReturnValue:
         span,
         now,
         {
-            "headline": overview.headline(health, status, len(open_rows), newest, ended, now),
-            "lead": overview.lead(health, status, totals, len(strips) - len(loud), now),
+            "headline": overview_words.headline(health, status, len(open_rows), newest, ended, now, _paused(room)),
+            "lead": overview_words.lead(health, status, totals, len(strips) - len(loud), now),
             "open_rows": open_rows[:OPEN_SHOWN],
             "recent_rows": links[:OPEN_SHOWN],
             "open_count": len(open_rows),
@@ -86,12 +88,13 @@ def _render_overview(
     empty = read.Totals(0, 0, 0, 0)
     actives = room.store().actives() if room.has_state else []
     plain = {
-        "headline": overview.headline(health, status, 0, None, 0, now),
-        "lead": overview.lead(health, status, empty, 0, now),
+        "headline": overview_words.headline(health, status, 0, None, 0, now),
+        "lead": overview_words.lead(health, status, empty, 0, now),
     }
     trials = {row.agent for row in actives if room.is_on_probation(row)}
     told = notify_words.channel_fact(room, url_for("notifications"))
-    facts = [*overview.facts(health, status, actives, trials, now), told]
+    paused = _paused(room) if room.has_state else []
+    facts = [*overview_words.facts(health, status, actives, trials, now, paused), told]
     return render_template(
         "overview.html",
         at="Overview",
@@ -100,8 +103,23 @@ def _render_overview(
         status=status,
         span=span,
         facts=facts,
+        paused=paused,
+        failing=_failing(room, actives) if room.has_state else {},
         **{**plain, **more},
     )
+
+
+def _paused(room: Room) -> list[str]:
+    """The agents that have a model and judge nothing, because somebody paused them."""
+    wanted = switches.switches(room.db())
+    return [row.agent for row in room.store().actives() if row.agent in wanted and wanted[row.agent].paused]
+
+
+def _failing(room: Room, actives: Sequence[ActiveRow]) -> dict[str, str]:
+    """The agents whose judging failed last, and why."""
+    told = agents.told_agents(room.db())
+    found = {row.agent: str(told.get(row.agent, {}).get("error") or "") for row in actives}
+    return {agent: why for agent, why in found.items() if why}
 
 
 def _as_of(health: Health, status: read.Status) -> str | None:
@@ -179,7 +197,7 @@ def activate_page(agent: str, version: str) -> ResponseReturnValue:
     room = this_room()
     if not (room.has_state and layout.is_agent(agent) and layout.is_version(version)):
         abort(404)
-    change = model_words.change(room.store(), room.words, agent, version, room.now())
+    change = change_words.change(room.store(), room.words, agent, version, room.now())
     if change is None:
         abort(404)
     if change.refused:

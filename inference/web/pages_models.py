@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from inference import validator
 from inference.bundle_store import BundleRow
 from inference.comparison import compare
-from inference.web import changing, model_words, version_words
+from inference.web import change_words, changing, version_words
 from inference.web.room import Room, this_room
 from shared import layout
 from shared.errors import ConfigError, PipitError, ShipError
@@ -75,7 +75,7 @@ def challenge_page(agent: str, version: str) -> ResponseReturnValue:
         abort(409, "There is nothing to compare it with.")
     changing.why_not(room, row)
     known = room.words(agent, version), room.words(agent)
-    facts = model_words.differences(known[1], known[0], active.version, version, room.now())
+    facts = change_words.differences(known[1], known[0], active.version, version, room.now())
     return render_template("challenge.html", at="Models", row=row, active=active, facts=facts)
 
 

@@ -16,6 +16,7 @@ from inference.web.pages_models import known_row
 from inference.web.room import this_room
 from shared import layout
 from shared.setting import known_settings
+from shared.web import words
 
 BY = "admin page"
 LIVE_S = 60
@@ -52,7 +53,10 @@ def measure(agent: str, version: str) -> ResponseReturnValue:
     room = this_room()
     row = known_row(room, agent, version)
     found = changing.check_drift(room, row)
-    session["notice"] = f"Measured just now over {found.windows:,} windows."
+    over = (
+        f"over {words.figure(found.windows, 'normal window')}" if found.windows else "but no normal window is there yet"
+    )
+    session["notice"] = f"Measured just now, {over}."
     return redirect(url_for("performance", agent=agent, version=version), 303)
 
 

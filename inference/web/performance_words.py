@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from inference import drifting, performance
+from inference import drifting
 from inference import state_read as read
 from inference.drifting import DriftReport, FeatureDrift
 from inference.performance_report import PerformanceLimits, Summary, summary
+from inference.web import machine_charts
 from shared.web import charts, curves, words
 from shared.web.bundle_words import BundleWords
 from shared.web.fact import Fact
 
-DAYS = 7
 HOST_DAYS = 14
-HOURS = DAYS * 24
 WORDS = {
     "steady": ("steady", "ok", "s-ok"),
     "watch": ("watch", "mid", "s-mid"),
@@ -28,7 +25,6 @@ WORDS = {
 }
 ALARMING = (drifting.WATCH, drifting.DRIFTED)
 SHOWN = 10
-LINE_OF = 2  # figures of one hour are no line: the facts above say them
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,8 @@ def view(
     return PerformanceView(
         agent=agent, version=version, is_active=is_active, headline=_headline(found, told), lead=_lead(found, now),
         facts=tuple(_facts(told, found, limits, now)), summary=told, drift=found, first=tuple(rows[:top]),
-        rest=tuple(rows[top:]), scores=_scores(found), cycles=_cycles(db, now), memory=_memory(db, limits, now),
+        rest=tuple(rows[top:]), scores=_scores(found), cycles=machine_charts.cycles(db, now),
+        memory=machine_charts.memory(db, limits, now),
         hosts=tuple(_hosts(db, agent, now)), measured=words.ago(found.at, now) if found else "",
     )  # fmt: skip
 
@@ -226,54 +223,6 @@ def _scores(found: DriftReport | None) -> tuple[tuple[str, Markup], ...]:
         )  # fmt: skip
         charts_of.append((role, Markup(svg)))  # noqa: S704  curves escape their texts
     return tuple(charts_of)
-
-
-def _slots(hours: Sequence[tuple[float, float | None]], now: float) -> list[float | None]:
-    """Values by the hour of the last days."""
-    end = math.floor(now / 3600) * 3600
-    values: list[float | None] = [None] * HOURS
-    for slot, value in hours:
-        at = HOURS - 1 - round((end - slot) / 3600)
-        if 0 <= at < HOURS:
-            values[at] = value
-    return values
-
-
-def _hour_ticks(now: float) -> list[charts.Tick]:
-    begin = now - HOURS * 3600
-    days = [charts.Tick(24 * n, words.day(begin + 86400 * n).split(" ")[0], wide_only=bool(n % 2)) for n in range(DAYS)]
-    return [*days, charts.Tick(HOURS - 1, "now")]
-
-
-def _cycles(db: sqlite3.Connection, now: float) -> Markup:
-    hours = performance.machine_hours(db, now - HOURS * 3600)
-    if len(hours) < LINE_OF:
-        return Markup("")
-    mean = _slots([(h.slot, 1000 * h.seconds / h.cycles if h.cycles else None) for h in hours], now)
-    slow = _slots([(h.slot, 1000 * h.slowest_s) for h in hours], now)
-    known = sorted(value for value in slow if value is not None)
-    top = 1.2 * max(1.0, known[int(0.95 * (len(known) - 1))], max(value for value in mean if value is not None))
-    svg = curves.lines(
-        "cycles", [curves.Curve("l-soft", slow), curves.Curve("l-acc", mean)], top=top,
-        marks=[(top / 2, f"{top / 2:.0f} ms"), (0, "0")], ticks=_hour_ticks(now), title="Time for one cycle, 7 days",
-        desc=f"The mean of an hour is at most {max(v for v in mean if v is not None):.0f} ms.",
-    )  # fmt: skip
-    return Markup(svg)  # noqa: S704  curves escape their texts
-
-
-def _memory(db: sqlite3.Connection, limits: PerformanceLimits, now: float) -> Markup:
-    hours = performance.machine_hours(db, now - HOURS * 3600)
-    if len(hours) < LINE_OF:
-        return Markup("")
-    values = _slots([(h.slot, h.memory_mb) for h in hours], now)
-    most = max(value for value in values if value is not None)
-    top = max(most * 1.3, limits.memory_mb * 1.05 if most > limits.memory_mb / 2 else most * 1.3)
-    svg = curves.lines(
-        "memory", [curves.Curve("l-acc", values)], top=top, marks=[(top / 2, f"{top / 2:.0f} MB"), (0, "0")],
-        ticks=_hour_ticks(now), limit=curves.Limit(limits.memory_mb, f"limit {limits.memory_mb:g} MB"),
-        title="Memory of the daemon, 7 days", desc=f"At most {most:.0f} MB were resident.",
-    )  # fmt: skip
-    return Markup(svg)  # noqa: S704  curves escape their texts
 
 
 def _hosts(db: sqlite3.Connection, agent: str, now: float) -> list[HostDays]:

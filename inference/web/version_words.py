@@ -70,6 +70,7 @@ class ComparisonView:
     error: str
     facts: tuple[Fact, ...]
     different: tuple[DifferentWords, ...]
+    windows: int = 0
 
 
 MARKS = {"false": "false alarm", "confirmed": "real"}
@@ -100,6 +101,7 @@ def comparison(found: Comparison, known: BundleWords, now: float) -> ComparisonV
             )
             for one in found.different
         ),
+        windows=found.windows,
     )  # fmt: skip
 
 

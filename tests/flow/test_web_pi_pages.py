@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from inference import drifting, state, state_read
+from inference import agents, drifting, state, state_read, switches
 from inference.bundle_store import PROBATION, BundleStore
 from inference.performance import Performance
-from inference.web import incident_words
+from inference.web import incident_words, machine_charts
 from inference.web.app import create_app
 from tests import web_data, web_more, web_states
 from tests.web_client import post, signed_in
@@ -283,3 +284,57 @@ def test_a_version_that_was_replaced_on_probation_is_not_offered(tmp_path: Path)
     assert f'value="{web_data.PREVIOUS}"' not in site.get("/agents").get_data(as_text=True)
     refused = site.get(f"/models/wifi/{web_data.PREVIOUS}/activate").get_data(as_text=True)
     assert "before it had proved itself. Ship it again from the trainer." in refused
+
+
+def test_a_paused_agent_is_the_first_thing_that_the_overview_says(tmp_path: Path) -> None:
+    """Nobody may think that all is well while nothing is judged."""
+    web_data.fill(tmp_path, attacks=(), days=0.1)
+    db = state.connect(tmp_path / "state.db")
+    switches.pause(db, "wifi", True, "admin page", NOW)
+    site = a_site(tmp_path)
+    assert h1(site, "/") == "wifi is paused: its lines are not judged."
+    page = site.get("/").get_data(as_text=True)
+    assert "Whatever happens meanwhile is not noticed." in page
+    assert "All is well" not in page
+    switches.pause(db, "wifi", False, "admin page", NOW)
+    state.State(db).set_status({agents.AGENTS_KEY: {"wifi": {"error": "the model is not readable"}}}, NOW)
+    db.close()
+    assert "<b>Judging wifi failed:</b> the model is not readable" in site.get("/").get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("description", "head", "rest", "why"),
+    [
+        ("ap2 has said nothing for 16 minutes; it was never that quiet in training (over: its agent was paused)",
+         "ap2 has said nothing for 16 minutes", "it was never that quiet in training", "It counts as over: its agent was paused."),
+        ("Somebody guesses at ap1 (90 attempts) (taken back: rows that came late made it normal)",
+         "Somebody guesses at ap1", "90 attempts", "It was taken back: rows that came late made it normal."),
+        ("Somebody guesses at ap1 (90 attempts)", "Somebody guesses at ap1", "90 attempts", ""),
+        ("ap1 is loud", "ap1 is loud", "", ""),
+    ],
+)  # fmt: skip
+def test_why_an_incident_is_over_is_no_part_of_what_happened(
+    client: FlaskClient, filled: Path, description: str, head: str, rest: str, why: str
+) -> None:
+    with closing(state_read.connect_read(filled / "state.db")) as db:
+        row = replace(
+            state_read.incidents(db)[0], description=description, host=head.split()[-1] if "at" in head else "ap"
+        )
+    assert (incident_words.headline(row), incident_words.details(row), incident_words.why_over(row)) == (
+        head,
+        rest,
+        why,
+    )
+
+
+def test_the_machines_charts_begin_with_its_first_figures(tmp_path: Path) -> None:
+    """A day after the first start they are not seven days of nothing and a dot."""
+    web_data.fill(tmp_path, days=0.1)
+    db = state.connect(tmp_path / "state.db")
+    web_more.fill_performance(db, NOW)
+    assert "7 days" in machine_charts.cycles(db, NOW)
+    db.execute("DELETE FROM machine WHERE slot < ?", (NOW - 8.5 * 3600,))
+    assert "Time for one cycle, 9 hours" in machine_charts.cycles(db, NOW)
+    db.execute("DELETE FROM machine WHERE slot < ?", (NOW - 3600,))
+    assert machine_charts.cycles(db, NOW) == ""
+    db.close()

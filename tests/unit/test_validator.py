@@ -35,7 +35,7 @@ def cycle(windows: int, anomalies: int = 0, cpu_s: float = 0.01) -> CycleReport:
 @pytest.mark.parametrize(
     ("version", "state_", "word"),
     [(V, "good", "3 days ago"), ("20250101_000000", "odd", "more than 45 days"), ("20270101_000000", "odd", "in the future"),
-     ("20260312_200000-r2", "good", "1 hours ago")],
+     ("20260312_200000-r2", "good", "1 hour ago")],
 )  # fmt: skip
 def test_age_warns_and_never_refuses(version: str, state_: str, word: str) -> None:
     (found,) = validator._age(version, {}, NOW, 45 * DAY_S)
