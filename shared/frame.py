@@ -41,6 +41,11 @@ ALIASES: Mapping[str, str] = {
     "msg": "message",
     "log_message": "message",
     "text": "message",
+    # journalctl -o json
+    "__realtime_timestamp": "timestamp",
+    "_hostname": "host",
+    "syslog_identifier": "program",
+    "_pid": "pid",
 }
 MAX_MESSAGE = 4096  # characters of a message that are kept
 MAX_NAME = 255  # of a host, a program, a pid or a severity: no host's name is longer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -57,10 +58,10 @@ class _JsonRows(Reader):
             row_id if type(row_id) is int else _int_or(row_id, number),
             time_s,
             _sound(str(host)[:MAX_NAME]) if host else self._default_host(),
-            plain_program(_sound(str(value[names["program"]]))),
-            "" if pid is None else _sound(str(pid)),
+            plain_program(_sound(value[names["program"]])),
+            "" if pid is None else _sound(pid),
             NO_SEVERITY if severity is None else parse_severity(str(severity)),
-            _sound(str(message)[:MAX_MESSAGE]),
+            _sound(message)[:MAX_MESSAGE],
         )
 
     def _names(self, value: dict[str, Any]) -> dict[str, str]:
@@ -86,8 +87,12 @@ def _int_or(value: object, other: int) -> int:
         return other
 
 
-def _sound(text: str) -> str:
-    """Without lone surrogates, which JSON can smuggle in and no store takes."""
+def _sound(value: object) -> str:
+    """As text without lone surrogates, which no store takes; journalctl writes bytes that are no text as numbers."""
+    if isinstance(value, list):
+        with suppress(TypeError, ValueError):
+            value = bytes(value).decode("utf-8", "replace")
+    text = str(value)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -348,3 +348,20 @@ def test_damage_anywhere_gives_rows_bad_rows_or_a_refusal(tmp_path: Path) -> Non
                 assert (len(row), type(row[1])) == (7, float)
         except ExportError:
             continue
+
+
+def test_what_journalctl_writes_is_an_export(tmp_path: Path) -> None:
+    entry = {
+        "__REALTIME_TIMESTAMP": "1773100811450012",
+        "_HOSTNAME": "pi",
+        "SYSLOG_IDENTIFIER": "hostapd",
+        "_PID": "270",
+        "PRIORITY": "5",
+        "_COMM": "hostapd",
+    }
+    coloured = {**entry, "MESSAGE": list("\x1b[1mwlan0: AP-ENABLED é".encode())}
+    path = tmp_path / "journal.json"
+    path.write_text("\n".join(json.dumps(line) for line in ({**entry, "MESSAGE": "wlan0: AP-ENABLED"}, coloured)))
+    rows = list(open_export(path).rows())
+    assert rows[0] == (1, 1773100811.450012, "pi", "hostapd", "270", 5, "wlan0: AP-ENABLED")
+    assert rows[1][6] == "\x1b[1mwlan0: AP-ENABLED é"
