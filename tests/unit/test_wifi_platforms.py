@@ -86,6 +86,16 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
     ("<info> Activation (wlan0/wireless): disconnected during association", "other.noise", {}),
     ("<info>  [1700000000.1234] Config: added 'ssid' value 'cafe'", "other.noise", {}),
     (f"<info>  [1700000000.1] device (wlan0): roamed from BSSID {A} (cafe) to {B} (cafe)", "roam.roamed", {"mac": A}),
+    # iwd
+    (f"event: connect-info, ssid: a, bss: b, bss: {B}, signal: -50, load: 0/255", "attempt.iwd", {"ssid": "a, bss: b", "bssid": B}),
+    ("event: connect-failed, status: 17", "assoc_fail.rejected", {"status_code": "17"}),
+    ("event: connect-timeout, reason: 2", "assoc_fail.timeout", {"reason_code": None}),
+    ("event: disconnect-info, reason: 6", "disconnected.iwd", {"reason_code": "6"}),
+    (f"event: roam-info, bss: {B}, signal: -61, load: 12/255", "roam.roamed", {"mac": B, "signal_dbm": "-61"}),
+    ("event: state, old: connected, new: disconnected", "other.noise", {}),
+    ("Received Deauthentication event, reason: 7, from_ap: true", "deauth.remote", {"reason_code": "7"}),
+    ("Received Deauthentication event, reason: 3, from_ap: false", "deauth.local", {"local": "1"}),
+    ("4-Way handshake failed for ifindex: 4, reason: 15", "handshake_fail.timeout", {"reason_code": "15"}),
     # hostapd and wpa_supplicant
     (f'Using interface ap0 with hwaddr {B} and ssid "Corner "shop""', "ap_state.setup", {"ssid": 'Corner "shop"', "mac": B}),
     ("ACS: Survey for freq 2457 is missing noise floor", "channel", {"freq": "2457"}),
