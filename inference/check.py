@@ -14,6 +14,7 @@ from inference.disk import Disk
 from inference.live import Connection, RedisError, check_url
 from inference.opening import describe_source, open_source
 from inference.publishing import CLOCK_TOLERANCE_S
+from shared import layout
 from shared.clean import clean
 from shared.errors import PipitError
 
@@ -120,6 +121,9 @@ def _inbox(settings: Settings) -> Iterator[Check]:
         yield Check("inbox", WRONG, f"{inbox} cannot be read", "let the service's user read and enter it (chmod o+rx)")
     elif inbox.stat().st_mode & stat.S_IWOTH:
         yield Check("inbox", ODD, f"{inbox} may be written by everybody", f"chmod o-w {inbox}")
+    elif len(layout.some_agents(inbox, layout.MOST_AGENTS + 1)) > layout.MOST_AGENTS:
+        yield Check("inbox", ODD, f"{inbox} holds more than {layout.MOST_AGENTS} agents' folders, not all are looked into",
+                    "remove those that no trainer of yours made")  # fmt: skip
     else:
         yield Check("inbox", GOOD, str(inbox))
     receipts = inbox.parent / "receipts"

@@ -18,6 +18,8 @@ from shared import bundle, layout
 from shared.bundle import Manifest
 from shared.errors import BundleError
 
+MOST_LINKS = 8  # decided on in one pass: whoever writes the inbox must not keep the daemon from its work
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -49,9 +51,14 @@ class Candidate:
 
 
 def new_links(inbox: Path, store: BundleStore, trust: tuple[Path | None, ...]) -> list[Link]:
-    """The links that nothing has been decided on yet, or that were refused on grounds that have changed since."""
-    found = []
-    for agent, name in itertools.product(_agents(inbox), (layout.ACTIVE, layout.CHALLENGER)):
+    """The links that nothing has been decided on yet, or that were refused on grounds that have changed since.
+
+    Those of agents that serve come first, and only so many at once.
+    """
+    found: list[Link] = []
+    for agent, name in itertools.product(_agents(inbox, store), (layout.ACTIVE, layout.CHALLENGER)):
+        if len(found) >= MOST_LINKS:
+            break
         link = _look(inbox, agent, name, trust)
         if link is None:
             continue
@@ -136,9 +143,10 @@ def _check_serial(manifest: Manifest, signer: str, store: BundleStore) -> None:
     )
 
 
-def _agents(inbox: Path) -> list[str]:
+def _agents(inbox: Path, store: BundleStore) -> list[str]:
+    serving = [row.agent for row in store.actives()]
     try:
-        return layout.agents_in(inbox)
+        return list(dict.fromkeys([*serving, *layout.some_agents(inbox)]))
     except OSError:
         return []  # an unreadable inbox wishes for nothing; `check` tells people about it
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from inference.bundle_rows import PROBATION, BundleRow, TransferRow, WishRow, columns
+from shared.layout import CHALLENGER, receipt_names
 
 
 class Ledger:
@@ -105,3 +106,23 @@ class Ledger:
     def forget_transfers(self, before: float) -> int:
         """Remove the transfers older than a moment; gives how many."""
         return self.db.execute("DELETE FROM transfers WHERE at < ? AND reported = 1", (before,)).rowcount
+
+
+def forget_refused(db: sqlite3.Connection, most_versions: int, most_transfers: int) -> list[str]:
+    """Keep the newest refused bundles and transfers only; gives the names of the receipts of those forgotten."""
+    db.execute(
+        "DELETE FROM transfers WHERE state = 'refused' AND reported = 1 AND id <= (SELECT max(id) FROM transfers) - ?",
+        (most_transfers,),
+    )
+    old = db.execute(
+        "DELETE FROM bundles WHERE state = 'refused' AND (agent, version) NOT IN"
+        " (SELECT agent, version FROM bundles WHERE state = 'refused' ORDER BY updated DESC, rowid DESC LIMIT ?)"
+        " RETURNING agent, version",
+        (most_versions,),
+    ).fetchall()
+    names = [receipt_names(row[0], row[1])[1] for row in old]
+    for agent in {str(row[0]) for row in old}:
+        if db.execute("SELECT 1 FROM bundles WHERE agent = ? LIMIT 1", (agent,)).fetchone() is None:
+            db.execute("DELETE FROM links_seen WHERE agent IN (?, ?)", (agent, f"{agent}/{CHALLENGER}"))
+            names.append(receipt_names(agent, "")[0])
+    return names

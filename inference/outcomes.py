@@ -9,12 +9,16 @@ from inference import bundle_store as rows
 from inference import probe as trial
 from inference.bundle_store import BundleRow
 from inference.inbox import manifest_sha256
-from inference.receipts import write_receipt
+from inference.ledger import forget_refused
+from inference.receipts import remove_receipt, write_receipt
 from inference.reconciling import REFUSED, TRYING, Context, Outcome, Wish, as_refusal
 from shared import layout
 from shared.errors import BundleError
 
 logger = logging.getLogger(__name__)
+
+# What is kept of refusals: whoever may write the inbox could fill the disk with them.
+MOST_REFUSED, MOST_TRANSFERS = 200, 5_000
 
 # Refusals that come of trying a verified candidate out: these, and only these, are about the bundle for good.
 _TRIED = {"golden", "load", "memory", "probe_timeout", "probe_crashed", "too_many_attempts", "internal"}
@@ -86,6 +90,8 @@ def _note_refusal(ctx: Context, wish: Wish, outcome: Outcome) -> None:
     ctx.store.add_transfer(
         row, wish.way, REFUSED, active.version if active else None, now, outcome.code, outcome.reason
     )
+    for name in forget_refused(ctx.store.db, MOST_REFUSED, MOST_TRANSFERS):
+        remove_receipt(ctx.settings.receipts, name)
 
 
 def note(ctx: Context, outcome: Outcome) -> None:

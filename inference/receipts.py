@@ -52,6 +52,12 @@ def replace_files(folder: Path, names: Iterable[str], data: bytes) -> None:
         os.fsync(handle)
 
 
+def remove_receipt(folder: Path, name: str) -> None:
+    """Take a receipt away, if it is there; a link in the folder's place is not followed."""
+    with contextlib.suppress(OSError), layout.open_folder(folder) as handle:
+        os.unlink(name, dir_fd=handle)
+
+
 def _replace(folder: int, name: str, data: bytes) -> None:
     beside = f".{name}.{uuid.uuid4().hex}"
     file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)

@@ -10,13 +10,14 @@ user of watchdog.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
+
+from shared import layout
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +84,10 @@ def _folders(inbox: Path) -> dict[Path, tuple[int, int]]:
     """The inbox and the folders in it, with what tells a folder from another of the same name."""
     found: dict[Path, tuple[int, int]] = {}
     try:
-        names = [inbox, *(Path(entry.path) for entry in os.scandir(inbox) if entry.is_dir(follow_symlinks=False))]
-        for folder in names:
-            if folder.name != "incoming":  # an upload under way is none of our business
-                status = folder.stat()
-                found[folder] = (status.st_dev, status.st_ino)
+        # Each watch is two threads: a few folders are watched, an upload under way is none of our business.
+        for folder in (inbox, *(inbox / agent for agent in layout.some_agents(inbox))):
+            status = folder.stat()
+            found[folder] = (status.st_dev, status.st_ino)
     except OSError as error:
         logger.debug("inbox is not there yet inbox=%s error=%s", inbox, error)
     return found

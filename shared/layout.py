@@ -14,6 +14,7 @@ The receipts folder is the inbox's sibling. Whoever reads a link reads its text 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import uuid
@@ -28,6 +29,7 @@ CHALLENGER = "challenger"  # the link to what is to be judged beside the active 
 INCOMING = "incoming"
 RECEIPTS = "receipts"
 MARKS = "MARKS.json"  # beside the receipts: what people said of incidents; no agent's name has capitals
+MOST_AGENTS, MOST_ENTRIES = 32, 1_000  # of an inbox: folders that are looked into, and names that are read
 LATEST = "latest"
 ARCHIVE = "archive"  # of a trainer's models folder: old versions, compressed
 
@@ -98,6 +100,21 @@ def agents_in(models: Path) -> list[str]:
             return sorted(e.name for e in entries if is_agent(e.name) and e.is_dir(follow_symlinks=False))
     except FileNotFoundError:
         return []
+
+
+def some_agents(inbox: Path, most: int = MOST_AGENTS) -> list[str]:
+    """A few of the agents that have a folder in an inbox: whoever may write there can make a hundred thousand.
+
+    OSError passes through.
+    """
+    found: list[str] = []
+    with os.scandir(inbox) as entries:
+        for entry in itertools.islice(entries, MOST_ENTRIES):
+            if is_agent(entry.name) and entry.is_dir(follow_symlinks=False):
+                found.append(entry.name)
+                if len(found) >= most:
+                    break
+    return sorted(found)
 
 
 def versions_in(models: Path, agent: str) -> list[str]:
