@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 
 from inference import bounded, courier, probe
-from trainer import child, reading
+from trainer import child, helper
 
-COMMANDS = {
-    each[-1]: each for each in (probe.COMMAND, bounded.COMMAND, courier.COMMAND, child.COMMAND, reading.COMMAND)
-}
+COMMANDS = {each[-1]: each for each in (probe.COMMAND, bounded.COMMAND, courier.COMMAND, child.COMMAND, helper.COMMAND)}
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
