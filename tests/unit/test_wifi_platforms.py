@@ -129,6 +129,8 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
     ("wlan0: driver doesn't support chan-switch with channel contexts", "channel", {}),
     ("wlan0: deauthenticated (Reason: 15=4WAY_HANDSHAKE_TIMEOUT)", "deauth.remote", {"reason_code": "15"}),
     ("wlan0: AP has invalid WMM params (AIFSN=1 for ACI 2), will use 2", "other.noise", {}),
+    ("+rtw_indicate_sta_disassoc_event", "other.noise", {}),
+    ("WEXT auth param 4 value 0x0 - Trying to associate with SSID 'cafe'", "attempt.ssid", {"ssid": "cafe"}),
     ("R8188EU: set group key to hw: alg:4", "other.noise", {}),
 ]  # fmt: skip
 
