@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 Score = Callable[[Floats], Floats]
 QUANTILE = 0.999
 LEAN = 12  # windows that a host's whole day counts for in an hour of it
-DOCUMENTED = frozenset(  # the features that the founding documents list, one vector for every host
+DOCUMENTED = frozenset(  # the features that a first sketch would list, one vector for every host
     {
         "log_count",
         "error_ratio",
@@ -156,7 +156,7 @@ def surprise(seasonal: bool, broad: bool) -> Callable[[Floats, int], Score]:
 
 PEERS: tuple[tuple[str, str, Callable[[Floats, int], Score]], ...] = (
     ("flag every window", "counts", flag_all),
-    ("founding documents' features, isolation forest", "features", forest),
+    ("features of a first sketch, isolation forest", "features", forest),
     ("counts, isolation forest", "counts", forest),
     ("counts, PCA residual", "counts", pca),
     ("counts, distance to nearest", "counts", nearest),

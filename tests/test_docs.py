@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import __version__
 from shared.bundle import REASONS
 from shared.setting import Known, known_settings
 
@@ -47,6 +48,7 @@ FORBIDDEN = [
     "pytho" + "nhosted",
     "index" + "-url http",
     "anth" + "ropic",
+    "founding " + "doc",
 ]
 SETTINGS = ("trainer.config", "inference.config")
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
@@ -168,6 +170,14 @@ def test_every_message_of_the_troubleshooting_page_is_one_that_pipit_says() -> N
     ours = [code for code in told if not code.startswith(("pipit-", "…"))]
     assert len(ours) > 15
     assert [code for code in ours if code not in said] == []
+
+
+def test_the_changelog_begins_with_the_release_that_this_is() -> None:
+    entries = re.findall(r"^## (\S+), (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert entries[0][0] == __version__
+    assert [day for _, day in entries if not re.fullmatch(r"\d{4}-\d\d-\d\d|not yet released", day)] == []
+    kept = {folder.name.removeprefix("v") for folder in (ROOT / "tests/data/bundles").iterdir()}
+    assert [release for release in kept if not any(number.startswith(release) for number, _ in entries)] == []
 
 
 def test_every_make_target_says_what_it_does() -> None:

@@ -1,4 +1,4 @@
-"""The Pi's HTTP API as one table. Where the founding documents name two addresses for one thing, both are here."""
+"""The Pi's HTTP API as one table. Where two addresses are known for one thing, both are here."""
 
 from __future__ import annotations
 

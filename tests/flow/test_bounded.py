@@ -75,7 +75,7 @@ def test_rows_are_analyzed_as_the_daemon_would(pi: Pi) -> None:
     assert pi.db.execute("SELECT count(*) FROM verdicts").fetchone()[0] == 0, "nothing is stored"
 
 
-def test_the_example_of_the_founding_document_is_understood(pi: Pi) -> None:
+def test_rows_in_the_short_form_of_other_programs_are_understood(pi: Pi) -> None:
     found = pi.ask("POST", "/api/v1/models/analyze", json=[{"timestamp": "2024-01-01T10:00:00Z", "message": "test"}])
     assert (found["rows"], found["windows"]) == (1, 1)
 

@@ -67,7 +67,7 @@ def test_what_the_daemon_writes_is_prometheus_text(promtool: Path) -> None:
     done = subprocess.run(
         [str(promtool), "check", "metrics"], input=metrics.text(), capture_output=True, text=True, check=False
     )
-    # The founding names keep their form: a gauge that is called …_detected, a total that is a gauge.
+    # Names that others rely on keep their form: a gauge that is called …_detected, a total that is a gauge.
     assert "error" not in done.stderr.lower(), done.stderr
 
 

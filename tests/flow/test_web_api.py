@@ -1,4 +1,4 @@
-"""The Pi's API: every address that the founding documents name, with its meaning, and answers that fit their schemas."""
+"""The Pi's API: every address that other programs rely on, with its meaning, and answers that fit their schemas."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ A, P, NONE = web_data.ACTIVE, web_data.PREVIOUS, web_data.REFUSED
 NOW = web_data.NOW
 V1, MODELS, MANAGED = "/api/v1", "/api/v1/models", "/api/v1/model-management"
 
-# What the founding documents list: method and address.
+# What other programs rely on: method and address.
 NAMED = (
     ("GET", f"{MODELS}"), ("GET", f"{MODELS}/current"), ("POST", f"{MODELS}/{A}/load"), ("POST", f"{MODELS}/analyze"),
     ("GET", f"{MODELS}/wifi_{A}/info"), ("POST", f"{MODELS}/wifi_{A}/activate"), ("POST", f"{MODELS}/wifi_{A}/deactivate"),
