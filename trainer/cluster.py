@@ -48,9 +48,9 @@ class Dask:
             )
 
     def workers(self) -> Mapping[str, str]:
-        """Address → machine."""
+        """Address → machine. Not from `scheduler_info`, whose answer Dask overwrites every two seconds with one without workers."""
         with self.connected():
-            found = self._client.scheduler_info().get("workers", {})
+            found = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
             return {address: str(worker["host"]) for address, worker in found.items()}
 
     def ask(self, function: Callable[..., Any], *values: Any, workers: Iterable[str]) -> Mapping[str, Any]:

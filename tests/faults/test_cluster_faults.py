@@ -17,7 +17,7 @@ from tests.flow.test_cluster import assert_reads_alike
 from tests.measured import DAY, WIFI
 from tests.services import running, wait_until
 from trainer import cluster_reading
-from trainer.cluster import Dask
+from trainer.cluster_exports import Running
 from trainer.cluster_team import ClusterTeam
 from trainer.reading import read
 from trainer.source import Source
@@ -30,31 +30,29 @@ def dask() -> Iterator[DaskCluster]:
         yield cluster
 
 
-class Struck(Dask):
+class Struck:
     """A connection over which something happens just after the first shares have been handed out."""
 
     def __init__(self, cluster: DaskCluster, strike: Callable[[], None], times: int) -> None:
-        super().__init__(cluster.address, None)
-        self._strike, self._times = strike, times
+        from trainer.cluster import Dask  # where it is not installed, the fixture has said so by now
 
-    def submit(self, function: Callable[..., Any], *values: Any, worker: str) -> Any:
+        self._dask, self._strike, self._times = Dask(cluster.address, None), strike, times
+        self.address, self.workers, self.ask = self._dask.address, self._dask.workers, self._dask.ask
+        self.close = self._dask.close
+
+    def submit(self, function: Callable[..., Any], *values: Any, worker: str) -> Running:
         """The worker stands still when its share comes, so that it cannot be done before."""
         if self._times == 0:
-            return super().submit(function, *values, worker=worker)
+            return self._dask.submit(function, *values, worker=worker)
         self._times -= 1
-        pid = self.pid_of(worker)
+        pid = self.ask(os.getpid, workers=[worker])[worker]
         os.kill(pid, signal.SIGSTOP)
         try:
-            return super().submit(function, *values, worker=worker)
+            return self._dask.submit(function, *values, worker=worker)
         finally:
             self._strike()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-    def pid_of(self, worker: str) -> int:
-        """The worker's process."""
-        pid: int = self.ask(os.getpid, workers=[worker])[worker]
-        return pid
 
 
 def nothing() -> None:

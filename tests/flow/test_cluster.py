@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -134,6 +135,23 @@ def test_an_export_that_workers_do_not_see_is_sent_and_taken_away_again(
         assert hashlib.sha256(copy.read_bytes()).digest() == hashlib.sha256(log.read_bytes()).digest()
         assert copy.stat().st_mode & 0o077 == 0
     wait_until(lambda: not list(dask.scratch.glob("pipit-*")), "the copies to be removed")
+
+
+def test_workers_are_not_overlooked_while_dask_looks_after_itself(dask: DaskCluster) -> None:
+    with team_at(dask) as team:
+        client, over = team.engine._client, threading.Event()  # type: ignore[attr-defined]
+
+        def refresh() -> None:
+            while not over.is_set():
+                client.sync(client._update_scheduler_info)  # as it does every two seconds
+
+        thread = threading.Thread(target=refresh)
+        thread.start()
+        try:
+            assert {len(team.engine.workers()) for _ in range(50)} == {2}
+        finally:
+            over.set()
+            thread.join()
 
 
 def test_an_export_that_workers_see_is_read_where_it_is(dask: DaskCluster, log: Path) -> None:
