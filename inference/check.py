@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from inference.config import Settings
+from inference.cures import REDIS, cured
 from inference.disk import Disk
 from inference.live import Connection, RedisError, check_url
 from inference.opening import describe_source, open_source
@@ -52,7 +53,8 @@ def check_all(settings: Settings) -> list[Check]:
         try:
             found += look(settings)
         except (PipitError, OSError) as error:
-            found.append(Check(name, WRONG, str(error), CURES[name]))
+            text, _, cure = str(error).partition("; ")
+            found.append(Check(name, WRONG, text, cure or CURES[name]))
     return found
 
 
@@ -163,7 +165,9 @@ def _redis(settings: Settings) -> Iterator[Check]:
         connection.close()
         yield Check("redis", GOOD, "answers")
     except RedisError as error:
-        yield Check("redis", ODD, str(error), "start Redis or empty INFERENCE_REDIS_URL; judging goes on without it")
+        text, _, cure = cured(str(error), REDIS).partition("; ")
+        cure = cure or "start Redis"
+        yield Check("redis", ODD, text, f"{cure}; or empty INFERENCE_REDIS_URL: judging goes on without it")
 
 
 LOOKS: dict[str, Callable[[Settings], Iterator[Check]]] = {

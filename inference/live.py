@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from inference.cures import REDIS, cured
 from inference.schedule import Backoff
 from shared.errors import ConfigError
 
@@ -70,8 +71,8 @@ class Live:
             self.close()
             wait_s = self._breaker.failed()
             log = logger.warning if self.error is None else logger.debug
-            log("redis does not take the live status error=%s retry_in_s=%.1f", error, wait_s)
-            self.error = str(error)
+            self.error = cured(str(error), REDIS)
+            log("redis does not take the live status error=%s retry_in_s=%.1f", self.error, wait_s)
             return False
         if self.error is not None:
             logger.info("redis takes the live status again")

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from inference.columns import find_columns
+from inference.columns import check_types, find_columns
+from inference.cures import DATABASE, cured
 from inference.lean import without
 from inference.postgres_sql import COLUMNS, INDEXES, SESSION, Queries, micros
 from inference.source import BATCH_ROWS, EARLIEST_S, LATEST_S, Batch, Cursor, Head
@@ -148,6 +149,7 @@ class PostgresSource:
                 )
             types = {_text(name): _text(kind) for name, kind, _ in answers}
             columns = find_columns(types, self._configured, self._table)
+            check_types(columns, types, self._table)
             self._sql = Queries(self._table, columns, types, _text(answers[0][2]))
         return self._sql
 
@@ -212,10 +214,13 @@ class PostgresSource:
                 raise TimeoutError(f"no answer within {timeout_s:g} s")
 
     def _without_secrets(self, error: Exception) -> str:
-        text = " ".join(str(error).split()) or type(error).__name__
+        said = str(error)
+        if said.startswith("FATAL"):
+            said = said.partition("\n")[0]  # what follows is the same of the try without TLS
+        text = " ".join(said.split()) or type(error).__name__
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return text
+        return cured(text, DATABASE)
 
 
 def _row(answer: Sequence[Any]) -> Row:

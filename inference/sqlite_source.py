@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from inference.columns import find_columns
-from inference.source import BATCH_ROWS, EARLIEST_S, LATEST_S, MESSAGE_CHARS, Batch, Cursor, Head
+from inference.source import BATCH_ROWS, EARLIEST_S, LATEST_S, Batch, Cursor, Head
+from inference.sqlite_sql import Queries
 from shared.errors import SourceError
-from shared.frame import MAX_NAME, parse_severity, parse_time
+from shared.frame import parse_severity, parse_time
 from shared.values import NO_SEVERITY, Row
 
 HOUR_S = 3600.0
@@ -65,7 +66,7 @@ class SqliteSource:
     ) -> None:
         self._path, self._table, self._configured, self._clock = path, table, dict(columns or {}), now
         self._db: sqlite3.Connection | None = None
-        self._sql: _Queries | None = None
+        self._sql: Queries | None = None
         self._head: Head | None = None
 
     def head(self) -> Head:
@@ -144,7 +145,7 @@ class SqliteSource:
         if db is not None:
             db.close()
 
-    def _queries(self) -> _Queries:
+    def _queries(self) -> Queries:
         if self._sql is None:
             names = [row[1] for row in self._ask(f'PRAGMA table_info("{self._table}")')]
             if not names:
@@ -152,10 +153,19 @@ class SqliteSource:
                     f"open log table: there is no table {self._table} in {self._path}; set INFERENCE_TABLE"
                 )
             columns = find_columns(names, self._configured, self._table)
+            self._check_id(str(columns["id"]))
             # Texts sort behind all numbers, so an index answers whether there is one.
             texts = self._ask(f'SELECT 1 FROM "{self._table}" WHERE "{columns["timestamp"]}" >= \'\' LIMIT 1')
-            self._sql = _Queries(self._table, columns, has_texts=bool(texts))
+            self._sql = Queries(self._table, columns, has_texts=bool(texts))
         return self._sql
+
+    def _check_id(self, row_id: str) -> None:
+        kind = self._ask(f'SELECT typeof("{row_id}") FROM "{self._table}" LIMIT 1')
+        if kind and kind[0][0] != "integer":
+            raise SourceError(
+                f"open log table {self._table}: its column {row_id} is {kind[0][0]}, and rows are read in the order of a whole"
+                " number that grows; make it INTEGER PRIMARY KEY AUTOINCREMENT, or name another: INFERENCE_COLUMNS=id=NAME"
+            )
 
     def _ask(self, query: str, values: Mapping[str, Any] | None = None) -> list[Any]:
         """All rows of one answer.
@@ -180,56 +190,6 @@ class SqliteSource:
         db.text_factory = lambda raw: str(raw, "utf-8", "replace")
         db.create_function("pipit_time", 1, _moment, deterministic=True)
         return db
-
-
-class _Queries:
-    """The statements for one table, built once from the names of its columns."""
-
-    def __init__(self, table: str, columns: Mapping[str, str | None], has_texts: bool) -> None:
-        quoted = {field: None if name is None else f't."{name}"' for field, name in columns.items()}
-        self.id_column, self.time_column = str(columns["id"]), str(columns["timestamp"])
-        row_id, stamp, program = quoted["id"], quoted["timestamp"], bare_program(_short(quoted["program"]))
-        texts = [
-            _short(quoted["host"]),
-            program,
-            _short(quoted["pid"]),
-            _short(quoted["severity"]),
-            f"substr({quoted['message']}, 1, {MESSAGE_CHARS})",
-        ]
-        wanted = f"({program}) IN (SELECT value FROM json_each(:programs))"
-        picked = ", ".join([str(row_id), *(f"CASE WHEN {wanted} THEN {text} END" for text in (stamp, *texts))])
-        # Numbers are compared bare, so that an index helps; texts have to be read one by one.
-        moment = f"pipit_time({stamp})" if has_texts else str(stamp)
-        between = f"{moment} >= :start AND {moment} < :stop"
-
-        head = f'(SELECT max({row_id}) AS id FROM "{table}" t)'
-        newest = f'(SELECT {stamp} FROM "{table}" t WHERE {row_id} = h.id LIMIT 1)'
-        self.head = f"SELECT coalesce(h.id, 0), {newest} FROM {head} h"
-        self.tail = f'SELECT {picked} FROM "{table}" t WHERE {row_id} > :last ORDER BY {row_id} LIMIT :limit'
-        self.gaps = (
-            f'SELECT {picked} FROM json_each(:gaps) g CROSS JOIN "{table}" t'
-            f" ON {row_id} BETWEEN g.value ->> 0 AND g.value ->> 1 ORDER BY {row_id} LIMIT :limit"
-        )
-        self.span = (
-            f'SELECT {row_id}, {moment} AS moment, {", ".join(texts)} FROM "{table}" t WHERE {between}'
-            f" AND ({moment}, {row_id}) > (:start, :after_id) AND {wanted} ORDER BY moment, {row_id} LIMIT :limit"
-        )
-        self.time_of = f'SELECT {stamp} FROM "{table}" t WHERE {row_id} = :id LIMIT 1'
-        self.first_time = f'SELECT min({moment}) FROM "{table}" t WHERE {between}'
-        self.first_id = f'SELECT min({row_id} + 0) FROM "{table}" t WHERE {between}'
-        self.newest = f'SELECT max({moment}) FROM "{table}" t WHERE {between}'
-
-
-def _short(column: str | None) -> str:
-    """A column's text, no longer than a name can be: whoever writes lines must not fill the memory with one."""
-    return "NULL" if column is None else f"substr({column}, 1, {MAX_NAME})"
-
-
-def bare_program(column: str) -> str:
-    """The program of a column that may hold a syslog tag: `hostapd[270]:` is `hostapd`."""
-    bare = f"rtrim({column}, ':')"
-    cut = f"substr({bare}, 1, instr({bare} || '[', '[') - 1)"
-    return f"CASE WHEN substr({column}, -1) IN (':', ']') THEN {cut} ELSE {column} END"
 
 
 def _moment(value: object) -> float | None:

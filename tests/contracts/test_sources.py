@@ -410,6 +410,49 @@ def test_a_view_serves_as_well(postgres: PostgresServer) -> None:
     source.close()
 
 
+@pytest.mark.parametrize(
+    ("made", "table", "said"),
+    [
+        ("CREATE ROLE stranger LOGIN", "log_entries", "GRANT SELECT"),
+        ("", "missing", "there is no table missing"),
+        ("ALTER TABLE log_entries DROP id, ADD id uuid", "log_entries", "its column id is uuid"),
+        ("ALTER TABLE log_entries DROP id, ADD id text", "log_entries", "its column id is text"),
+        ("ALTER TABLE log_entries ALTER timestamp TYPE text", "log_entries", "timestamp::timestamptz AS moment"),
+        ("ALTER TABLE log_entries DROP timestamp, ADD ts bigint", "log_entries", "to_timestamp(ts)"),
+        ("CREATE VIEW v AS SELECT timestamp, host, program, message FROM log_entries", "v", "no column for id"),
+    ],
+)
+def test_a_table_that_cannot_be_read_says_what_to_do(
+    made: str, table: str, said: str, postgres: PostgresServer
+) -> None:
+    dsn = postgres.create_database()
+    made_table = Table("postgres", dsn)
+    if made:
+        made_table.execute(made)
+    if "ROLE" in made:
+        dsn = dsn.replace("postgres@", "stranger@")
+    source = PostgresSource(dsn, table)
+    with pytest.raises(SourceError) as error:
+        source.head()
+    assert said in str(error.value)
+
+
+def test_a_server_without_tls_or_the_database_says_what_to_do(postgres: PostgresServer) -> None:
+    for end, said in (("postgres?sslmode=require", "switch TLS on"), ("nowhere", "correct the database's name")):
+        with pytest.raises(SourceError) as error:
+            PostgresSource(postgres.dsn_of(end)).head()
+        assert said in str(error.value)
+
+
+def test_sqlites_ids_must_be_numbers_too(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "logs.db")
+    db.execute("CREATE TABLE log_entries (id TEXT, timestamp TEXT, program TEXT, message TEXT)")
+    db.execute("INSERT INTO log_entries VALUES ('a-uuid', '2026-03-10', 'hostapd', 'x')")
+    db.commit()
+    with pytest.raises(SourceError, match="its column id is text"):
+        SqliteSource(tmp_path / "logs.db").head()
+
+
 def test_no_message_holds_the_password() -> None:
     for url in (
         "postgresql://pi:hunter2@127.0.0.1:1/db",
