@@ -60,6 +60,13 @@ def test_every_other_broken_promise_has_its_code(counts: dict[str, Any], code: s
     assert verdict(seen(**counts)) == code
 
 
+def test_what_lies_at_the_promise_keeps_it_and_a_slow_beginning_is_waited_for() -> None:
+    assert verdict(seen(windows=12, latency_ms=1200.0, memory_mb=260.0, starts=5)) == "passed"
+    assert verdict(seen(windows=2, latency_ms=1300.0)) == "watched", (
+        "the machine may be busy: the mean at the end counts"
+    )
+
+
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"promise": 7}', b'{"promise": {"anomaly_rate_max": "x"}}', b"\xff"])
 def test_a_promise_that_cannot_be_read_is_none(text: bytes) -> None:
     assert read_promise(text) == {}
