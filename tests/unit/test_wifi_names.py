@@ -68,7 +68,7 @@ LINES = [
     ),
     (f"wlan0: STA {A} IEEE 802.1X: STA identity '{{}}'", "eap", {"mac": A}),
     ("device (wlan0): Activation: (wifi) access point '{}' has security, but secrets are required.", "other", {}),
-    ("Config: added 'ssid' value '{}'", "other", {}),
+    ("Config: added 'ssid' value '{}'", "other", {"ssid": "{}"}),
     (f"DHCPACK(br-lan) 192.0.2.9 {A} {{}}", "dhcp", {"mac": A}),
 ]
 
