@@ -40,7 +40,7 @@ def render_report(facts: TrainFacts) -> bytes:
         differences=said.difference_rows(facts.comparison),
         blocks=said.block_rows(facts),
         budget_chart=budget_curve(curve, facts.alert_budget) if curve else Markup(),
-        pr_chart=precision_recall(sweep, facts.threshold) if sweep else Markup(),
+        pr_chart=precision_recall(sweep, measured.get("threshold", facts.threshold)) if sweep else Markup(),
         fault_chart=_fault_histogram(facts),
         share_bar=share_bar,
         share=said.share,

@@ -113,3 +113,9 @@ def test_numbers_are_as_long_as_somebody_reads(number: float, text: str) -> None
 def test_rarity_and_spans_are_words() -> None:
     assert (rarity(2000), rarity(None)) == ("1 in 2,000", "beyond all seen")
     assert (span(3.21), span(42), span(171)) == ("3.2 s", "42 s", "2 min 51 s")
+
+
+def test_precision_and_recall_are_those_of_the_line_that_was_measured() -> None:
+    """What is measured while training is another model than the bundle's, with a line of its own."""
+    text = Page(render_report(replace(FACTS, threshold=0.41, evaluation=EVALUATION))).text
+    assert "precision 60 %, recall 93 %" in " ".join(text.replace("\u202f", " ").replace("\xa0", " ").split())
