@@ -15,6 +15,8 @@ from inference.disk import Disk
 from inference.live import Connection, RedisError, check_url
 from inference.opening import describe_source, open_source
 from inference.publishing import CLOCK_TOLERANCE_S
+from inference.state import check_form
+from inference.state_read import connect_read
 from shared import layout
 from shared.clean import clean
 from shared.errors import PipitError
@@ -40,6 +42,7 @@ class Check:
 CURES = {
     "database": "start it, or correct INFERENCE_DATABASE_URL: host, port, name, user and password",
     "disk": "check the state folder's owner and permissions",
+    "state": "end what uses it, or move it aside: what the log still has is judged again",
     "inbox": "check the inbox's owner and permissions",
     "keys": "let the service's user read the allowed signers file",
     "redis": "correct INFERENCE_REDIS_URL or empty it; judging goes on without Redis",
@@ -106,12 +109,27 @@ def _disk(settings: Settings) -> Iterator[Check]:
         yield Check(
             "disk", WRONG, found, "make room: the daemon reads no more rows until there is; nothing is lost meanwhile"
         )
+    elif Disk(folder).is_read_only():
+        yield Check("disk", WRONG, f"{folder} is on a file system that is mounted read-only",
+                    "look into `dmesg`: a card that wears out turns read-only; replace it, or remount it")  # fmt: skip
     elif not os.access(folder, os.W_OK):
         yield Check(
             "disk", WRONG, f"{folder} cannot be written", f"chown it to the service's user (uid {os.geteuid()})"
         )
     else:
         yield Check("disk", GOOD, found)
+
+
+def _state(settings: Settings) -> Iterator[Check]:
+    if not settings.state_file.exists():
+        yield Check("state", GOOD, "no state file yet: `pipit-inference run` makes it")
+        return
+    db = connect_read(settings.state_file)
+    try:
+        check_form(db, "state")
+        yield Check("state", GOOD, f"{settings.state_file.stat().st_size / 1e6:.1f} MB in {settings.state_file}")
+    finally:
+        db.close()
 
 
 def _inbox(settings: Settings) -> Iterator[Check]:
@@ -171,5 +189,5 @@ def _redis(settings: Settings) -> Iterator[Check]:
 
 
 LOOKS: dict[str, Callable[[Settings], Iterator[Check]]] = {
-    "database": _database, "disk": _disk, "inbox": _inbox, "keys": _keys, "redis": _redis,
+    "database": _database, "disk": _disk, "state": _state, "inbox": _inbox, "keys": _keys, "redis": _redis,
 }  # fmt: skip

@@ -142,7 +142,7 @@ def replay(load: _Given, export: Path, bundle: Path, as_json: bool, show_all: bo
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
 def check(load: _Given, as_json: bool) -> None:
-    """Look at database, index, clock, disk, inbox, keys and Redis; say what to do about what is wrong."""
+    """Look at database, index, clock, disk, state, inbox, keys and Redis; say what to do about what is wrong."""
     from inference.check import check_all, check_text
 
     found = check_all(load())

@@ -49,13 +49,15 @@ REDIS: Cures = (
         "set user and password in INFERENCE_REDIS_URL: redis://USER:PASSWORD@HOST:6379/0 (no user: redis://:PASSWORD@…)",
     ),
     (r"NOPERM", "give its user the right to HSET, EXPIRE, LPUSH, LTRIM and DEL on keys mcp:*"),
+    (r"mismatch, certificate", "name the host in INFERENCE_REDIS_URL as its certificate does"),
     (
         r"CERTIFICATE_VERIFY_FAILED",
         "let this machine trust the authority (update-ca-certificates, or SSL_CERT_FILE for the service)",
     ),
-    (r"\[SSL|record layer", "that port speaks no TLS: redis:// instead of rediss://, or the TLS port"),
-    (r"connection was closed|not Redis", "is it Redis, and does that port want TLS (rediss://)?"),
+    (r"\[SSL|record layer|handshake", "that port speaks no TLS: redis:// instead of rediss://, or the TLS port"),
+    (r"connection was closed|not Redis|reset by peer", "is it Redis, and does that port want TLS (rediss://)?"),
     (r"refused|timed out|not known|No such file|unreachable", "start Redis, or correct INFERENCE_REDIS_URL"),
+    (r"DB index", "correct the number of the database at the end of INFERENCE_REDIS_URL"),
     (r"READONLY", "name the master: this is a replica"),
     (r"OOM|MISCONF", "give Redis room: it takes no more writes"),
 )

@@ -42,6 +42,13 @@ class Disk:
         except OSError:
             return False
 
+    def is_read_only(self) -> bool:
+        """The file system takes no writes at all, as that of a card that wears out."""
+        try:
+            return bool(os.statvfs(self.folder).f_flag & os.ST_RDONLY)
+        except OSError:
+            return False
+
     def free_text(self) -> str:
         """How much is free, for people."""
         usage = shutil.disk_usage(self.folder)

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from inference import schema
+from inference.disk import Disk
 from inference.incidents import Incident, Incidents
 from inference.reopen import MOST_REOPENED, Reopen
 from inference.silences import Heard, take_back
 from inference.source import Cursor
 from inference.state_write import mend, open_incidents, revise_verdicts, save_hosts, save_verdicts
 from shared.errors import StoreError
-from shared.forms import Form, bring_forward
+from shared.forms import Form, bring_forward, refuse_newer
 from shared.values import Verdict
 
 logger = logging.getLogger(__name__)
@@ -58,10 +59,20 @@ def connect(path: Path) -> sqlite3.Connection:
         parts = [each.SCHEMA for each in (bundle_store, performance, switches, drifting, validator, channels)]
         bring_forward(db, Form("state", "\n".join([schema.SCHEMA, *parts]), schema.LATER, schema.STEPS))
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(
-            f"open state: {path}: {error}; check the folder's owner, permissions and free space"
-        ) from error
+        cure = "check the folder's owner, permissions and free space"
+        if Disk(path.parent).is_read_only():
+            cure = "its file system is mounted read-only: look into `dmesg`, a card that wears out turns read-only"
+        raise StoreError(f"open state: {path}: {error}; {cure}") from error
     return db
+
+
+def check_form(db: sqlite3.Connection, what: str) -> None:
+    """Whether this release may work on an open state file; nothing is changed.
+
+    Raises:
+        StoreError: a newer release wrote it.
+    """
+    refuse_newer(db, Form(what, "", schema.LATER, schema.STEPS))
 
 
 def open_checked(path: Path) -> sqlite3.Connection:

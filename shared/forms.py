@@ -49,12 +49,7 @@ def bring_forward(db: sqlite3.Connection, form: Form) -> None:
             if _is_empty(db):  # nobody else was quicker
                 _run(db, form.schema)
                 _count(db, form.newest)
-    found = _form_of(db)
-    if found > form.newest:
-        raise StoreError(
-            f"open {form.what}: the file is of a newer release (form {found}; this one knows up to {form.newest})."
-            " Install that release again, or put back the backup made before it"
-        )
+    found = refuse_newer(db, form)
     db.executescript(form.schema)
     _add_columns(db, form.later)
     for number, step in enumerate(form.steps[max(found, FIRST) - FIRST :], max(found, FIRST) + 1):
@@ -64,6 +59,21 @@ def bring_forward(db: sqlite3.Connection, form: Form) -> None:
                 _count(db, number)
     if _form_of(db) < form.newest:
         _count(db, form.newest)
+
+
+def refuse_newer(db: sqlite3.Connection, form: Form) -> int:
+    """The form of a file, which this release can lead to today's.
+
+    Raises:
+        StoreError: a newer release wrote it.
+    """
+    found = _form_of(db)
+    if found > form.newest:
+        raise StoreError(
+            f"open {form.what}: the file is of a newer release (form {found}; this one knows up to {form.newest})."
+            " Install that release again, or put back the backup made before it"
+        )
+    return found
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,6 +191,17 @@ def test_check_says_what_to_do_about_a_part_that_cannot_be_looked_at(run: Run) -
     wrong = {each["what"]: each["cure"] for each in json.loads(done.out) if each["state"] == "wrong"}
     assert "correct INFERENCE_DATABASE_URL" in wrong["database"]
     assert all(wrong.values())
+
+
+def test_check_looks_at_the_state_file(run: Run) -> None:
+    run("pipit-inference once")
+    (state,) = [each for each in json.loads(run("pipit-inference check --json").out) if each["what"] == "state"]
+    assert state["state"] == "good"
+    file = state["found"].partition(" in ")[2]
+    with sqlite3.connect(file) as db:
+        db.execute("PRAGMA user_version = 99")
+    (state,) = [each for each in json.loads(run("pipit-inference check --json").out) if each["what"] == "state"]
+    assert (state["state"], "of a newer release" in state["found"]) == ("wrong", True)
 
 
 def test_labels_that_cannot_be_written_are_said_in_one_line(run: Run) -> None:

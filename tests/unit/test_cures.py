@@ -46,6 +46,13 @@ def test_what_a_database_says_comes_with_a_cure(said: str, do: str) -> None:
         ("connect redis.lan: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "SSL_CERT_FILE"),
         ("connect redis.lan: [SSL] record layer failure (_ssl.c:1006)", "speaks no TLS"),
         ("the connection was closed", "rediss://"),
+        ("no answer: [Errno 104] Connection reset by peer", "rediss://"),
+        ("connect 127.0.0.1: _ssl.c:989: The handshake operation timed out", "speaks no TLS"),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] verify failed: IP address mismatch, certificate is not valid",
+            "name the host",
+        ),
+        ("ERR DB index is out of range", "number of the database"),
         ("connect 127.0.0.1: [Errno 111] Connection refused", "start Redis"),
         ("READONLY You can't write against a read only replica.", "master"),
     ],
