@@ -25,6 +25,7 @@ LIVE_S = 15
 OPEN_SHOWN = 5
 LIST_FILLED = 3  # with fewer open ones the list goes on with those that ended last
 PAGE_ROWS = 50
+VERSIONS_SHOWN = 12
 STATES = ("open", "ended")
 MARKED = ("false", "confirmed", "none")
 
@@ -189,7 +190,7 @@ def models_page() -> ResponseReturnValue:
     store = room.store() if room.has_state else None
     view = model_words.view(store, room.words, room.now()) if store else model_words.NOTHING
     beside = comparisons(room) if store else []
-    return render_template("models.html", at="Models", live=LIVE_S, view=view, beside=beside)
+    return render_template("models.html", at="Models", live=LIVE_S, view=view, beside=beside, shown=VERSIONS_SHOWN)
 
 
 def activate_page(agent: str, version: str) -> ResponseReturnValue:

@@ -84,6 +84,10 @@ def _settings(**more: object) -> str:
 def _shown(value: object) -> str:
     if value is None or value in ("", ()):
         return "empty"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return f"{value:,g}" if abs(value) < 1e6 else f"{value:,.0f}"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

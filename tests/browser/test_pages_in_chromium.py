@@ -191,3 +191,8 @@ def test_a_page_that_keeps_itself_fresh_takes_nothing_away_and_knows_its_end(
     wait.until(lambda each: "failed" in each.find_element(By.TAG_NAME, "h1").text)
     wait.until(lambda _: "Pause updates" not in foot.text)
     assert "Not updated" not in foot.text
+
+    driver.get(f"{own_trainer}/fleet")
+    foot = driver.find_element(By.CSS_SELECTOR, ".foot")
+    driver.delete_all_cookies()
+    wait.until(lambda _: "Not updated: you are signed out; reload the page to sign in. As of" in foot.text)

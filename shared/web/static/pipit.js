@@ -41,23 +41,30 @@
     : field.checked !== field.defaultChecked || (field.type !== 'hidden' && field.value !== field.defaultValue);
   const isFilledIn = () => [...main.querySelectorAll('input, select, textarea')].some(isTouched);
   asSent(); say(); note.after(button);
-  const lost = 'Not updated: the server does not answer. ';
+  let asOf = note.textContent;
   const again = () => setTimeout(update, main.dataset.live * 1000);
+  const isBusy = () => !on || isOpened() || isFilledIn() || document.hidden || main.contains(document.activeElement);
   const update = async () => {
-    if (!on || isOpened() || isFilledIn() || document.hidden || main.contains(document.activeElement)) return again();
+    if (isBusy()) return again();
     try {
       const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
-      if (!answer.ok || answer.redirected) throw new Error(answer.status);
+      if (answer.redirected) throw new Error('you are signed out; reload the page to sign in');
+      if (!answer.ok) throw new Error('the server cannot answer just now');
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
       const fresh = page.querySelector('main');
-      main.replaceChildren(...fresh.childNodes);
+      if (isBusy()) return again(); // somebody began while it was fetched
+      const told = ':scope > .note[role=status]', said = fresh.querySelector(told) ? null : main.querySelector(told);
+      main.replaceChildren(...(said ? [said] : []), ...fresh.childNodes); // what was said on top stays: nothing jumps
       asSent();
       document.title = page.title;
       document.querySelector('.nav')?.replaceWith(page.querySelector('.nav'));
-      note.textContent = page.querySelector('.foot span').textContent;
+      note.textContent = asOf = page.querySelector('.foot span').textContent;
       if (!fresh.dataset.live) return button.remove(); // it has come to its end: nothing changes any more
       main.dataset.live = fresh.dataset.live;
-    } catch { if (!note.textContent.startsWith(lost)) note.textContent = lost + note.textContent; }
+    } catch (error) {
+      const why = error instanceof TypeError ? 'the server does not answer' : error.message; // what fetch throws without an answer
+      note.textContent = `Not updated: ${why}. ${asOf}`;
+    }
     again();
   };
   again();
