@@ -228,12 +228,10 @@ def test_a_smaller_budget_raises_the_line(model: Model) -> None:
 
 
 def test_rarity_counts_among_training_and_never_extrapolates(model: Model) -> None:
-    role = "ap"
-    windows = model.reference.windows[role]
-    assert model.rarity(role, 1.0) == windows + 1
-    scores = model.reference.scores[role]
-    assert model.rarity(role, scores[-1]) == (windows + 1) / (scores.count(scores[-1]) + 1)
-    assert model.rarity(role, 0.0) == 1
+    ten = replace(model.reference, windows={"ap": 10}, scores={"ap": [0.1, 0.2, 0.2, 0.3]})
+    small = replace(model, reference=ten)
+    found = {score: small.rarity("ap", score) for score in (1.0, 0.3, 0.25, 0.2, 0.1, 0.0)}
+    assert found == {1.0: 11, 0.3: 11 / 2, 0.25: 11 / 2, 0.2: 11 / 4, 0.1: 1, 0.0: 1}
 
 
 def test_golden_rows_are_reproduced(model: Model, report: TrainReport) -> None:
