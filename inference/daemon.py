@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TextIO
 
 from inference.config import Settings
-from inference.schedule import Backoff, Every, Wake
+from inference.schedule import Backoff, Every, InterruptedByWishError, Wake
 from inference.service import Service
 from inference.systemd import Notifier
 from inference.watch import InboxWatch
@@ -73,7 +73,7 @@ class Daemon:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings, self._reload, self._clock = settings, reload, clock
-        self.service = Service(settings)
+        self.service = Service(settings, on_wait=self._look_up)
         self._wake = Wake()
         self._notifier = Notifier(env)
         self._watch = InboxWatch(settings.inbox_folder, self._hint)
@@ -128,6 +128,8 @@ class Daemon:
             if self._prune.due() and self.service.slot.all():
                 logger.info("old verdicts deleted count=%d", self.service.prune())
             self.service.deliver()
+        except InterruptedByWishError:
+            self.service.forget()
         except SourceError as error:
             self._source_failed(error)
         except Exception as error:
@@ -185,7 +187,7 @@ class Daemon:
         self._reloading = False
         try:
             settings = self._reload()
-            service = Service(settings)
+            service = Service(settings, on_wait=self._look_up)
         except PipitError as error:
             logger.error("settings not taken, the old ones stay error=%s", error)
             return
@@ -218,6 +220,12 @@ class Daemon:
 
     def _beat(self) -> None:
         self._notifier.alive(self._doing)
+        self._look_up()
+
+    def _look_up(self) -> None:
+        """A long cycle, or a database that does not answer, ends where somebody wants something else."""
+        if self._stopping or self._reloading:
+            raise InterruptedByWishError
 
     def _hint(self) -> None:
         """The inbox changed (called by the watcher's thread)."""

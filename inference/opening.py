@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from inference.config import Settings
@@ -10,8 +11,10 @@ from shared.errors import ConfigError
 from shared.frame import parse_time
 
 
-def open_source(settings: Settings) -> LogSource:
+def open_source(settings: Settings, on_wait: Callable[[], None] = lambda: None) -> LogSource:
     """The log source that the settings name; the embedded one is created where it is missing.
+
+    `on_wait` is called while a database's answer is waited for, and may raise.
 
     Raises:
         ConfigError: the URL is of no kind that is known.
@@ -20,7 +23,7 @@ def open_source(settings: Settings) -> LogSource:
     if url.startswith(("postgresql://", "postgres://")):
         from inference.postgres import PostgresSource  # 11 MB that the embedded store need not have
 
-        return PostgresSource(url, settings.table, settings.column_names, settings.query_timeout_s)
+        return PostgresSource(url, settings.table, settings.column_names, settings.query_timeout_s, on_wait)
     if url.startswith("sqlite:///"):
         from inference.sqlite_source import SqliteSource, create_table
 

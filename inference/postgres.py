@@ -9,17 +9,16 @@ from __future__ import annotations
 import logging
 import select
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from inference.columns import check_types, find_columns
 from inference.cures import DATABASE, cured
 from inference.lean import without
-from inference.postgres_sql import COLUMNS, INDEXES, SESSION, Queries, micros
+from inference.postgres_sql import COLUMNS, INDEXES, SESSION, SLOW_CURSOR, SLOW_SPAN, Queries, micros, row_of, text_of
 from inference.source import BATCH_ROWS, EARLIEST_S, LATEST_S, Batch, Cursor, Head
 from shared.errors import SourceError
-from shared.frame import parse_severity
-from shared.values import NO_SEVERITY, Row
+from shared.values import Row
 
 # psycopg2 brings an OpenSSL of its own; it loads Python's (5 MB) only to set locks up that no OpenSSL has needed since 1.1.
 with without("ssl"):
@@ -30,13 +29,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_SLACK_S = 2.0  # our own deadline lies this far behind the server's statement_timeout
+LOOK_UP_S = 0.5
 HOUR_S = 3600.0
-SLOW_CURSOR = (
-    "no index of {table} leads with {column}: every cycle reads the whole table; CREATE INDEX ON {table} ({column})"
-)
-SLOW_SPAN = (
-    "no index of {table} leads with {column}: starting and late rows are slow; CREATE INDEX ON {table} ({column}, id)"
-)
 
 
 class PostgresSource:
@@ -48,7 +42,10 @@ class PostgresSource:
         table: str = "log_entries",
         columns: Mapping[str, str] | None = None,
         query_timeout_s: float = 10.0,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_wait` is called while an answer is waited for, twice a second, and may raise to end the wait."""
+        self._on_wait = on_wait
         self._url, self._table, self._configured = url, table, dict(columns or {})
         self._query_timeout_s = query_timeout_s
         self._connection: Any = None
@@ -72,7 +69,7 @@ class PostgresSource:
             gaps = self._ask(self._queries().gaps, {**wanted, **ranges})
         tail = self._ask(self._queries().tail, {**wanted, "last": cursor.last})
         answers = gaps + tail
-        rows = [_row(answer) for answer in answers if answer[1] is not None]
+        rows = [row_of(answer) for answer in answers if answer[1] is not None]
         bad = sum(1 for answer in answers if answer[3] is not None and answer[1] is None)
         moved = cursor.advanced((answer[0] for answer in gaps), [answer[0] for answer in tail], head.now)
         drained = len(gaps) < limit and (len(tail) < limit or moved.last >= head.max_id)
@@ -92,7 +89,7 @@ class PostgresSource:
             }
             answers = self._ask(self._queries().span, values)
             for answer in answers:
-                yield _row(answer)
+                yield row_of(answer)
             if len(answers) < BATCH_ROWS:
                 return
             after_id, after = answers[-1][0], answers[-1][1]
@@ -118,7 +115,7 @@ class PostgresSource:
     def warnings(self) -> list[str]:
         """Missing indexes, with the statement that makes them."""
         sql = self._queries()
-        leading = {_text(name) for (name,) in self._ask(INDEXES, {"table": sql.table})}
+        leading = {text_of(name) for (name,) in self._ask(INDEXES, {"table": sql.table})}
         if sql.kind == "v":
             return []  # the indexes are those of the tables behind it
         found = []
@@ -147,10 +144,10 @@ class PostgresSource:
                     f"open log table: there is no table {self._table} in {describe(self._url)} that this user may see;"
                     " create it, grant SELECT on it, or set INFERENCE_TABLE"
                 )
-            types = {_text(name): _text(kind) for name, kind, _ in answers}
+            types = {text_of(name): text_of(kind) for name, kind, _ in answers}
             columns = find_columns(types, self._configured, self._table)
             check_types(columns, types, self._table)
-            self._sql = Queries(self._table, columns, types, _text(answers[0][2]))
+            self._sql = Queries(self._table, columns, types, text_of(answers[0][2]))
         return self._sql
 
     def _ask(self, query: str, values: Mapping[str, Any] | None = None) -> list[Any]:
@@ -209,9 +206,18 @@ class PostgresSource:
             poller.register(
                 self._connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT
             )
-            left_s = deadline - time.monotonic()
-            if left_s <= 0 or not poller.poll(left_s * 1000):
-                raise TimeoutError(f"no answer within {timeout_s:g} s")
+            while not poller.poll(min(LOOK_UP_S, max(0.0, deadline - time.monotonic())) * 1000):
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(f"no answer within {timeout_s:g} s")
+                self._look_up()
+
+    def _look_up(self) -> None:
+        """Let somebody end the wait; a connection in the middle of an answer is of no use then."""
+        try:
+            self._on_wait()
+        except BaseException:
+            self.close()
+            raise
 
     def _without_secrets(self, error: Exception) -> str:
         said = str(error)
@@ -221,23 +227,6 @@ class PostgresSource:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return cured(text, DATABASE)
-
-
-def _row(answer: Sequence[Any]) -> Row:
-    row_id, micros, host, program, pid, severity, message = answer
-    return (
-        int(row_id),
-        micros / 1e6,
-        _text(host) if host else "-",
-        _text(program),
-        _text(pid) if pid else "",
-        NO_SEVERITY if severity is None else parse_severity(_text(severity)),
-        _text(message) if message else "",
-    )
-
-
-def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else str(value, "utf-8", "replace")
 
 
 def describe(url: str) -> str:

@@ -1,13 +1,15 @@
-"""The statements that read a PostgreSQL log table, built from the names of its columns."""
+"""The statements that read a PostgreSQL log table, built from the names of its columns, and rows from their answers."""
 
 # ruff: noqa: S608 (the names come from the database's own catalogue and are quoted; values are parameters)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from inference.source import EARLIEST_S, LATEST_S, MESSAGE_CHARS
-from shared.frame import MAX_NAME
+from shared.frame import MAX_NAME, parse_severity
+from shared.values import NO_SEVERITY, Row
 
 SESSION = (
     "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET statement_timeout = %(timeout)s;"
@@ -20,6 +22,13 @@ WHERE c.oid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped ORD
 INDEXES = """
 SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
 WHERE i.indrelid = to_regclass(%(table)s) AND i.indisvalid AND i.indpred IS NULL"""
+
+SLOW_CURSOR = (
+    "no index of {table} leads with {column}: every cycle reads the whole table; CREATE INDEX ON {table} ({column})"
+)
+SLOW_SPAN = (
+    "no index of {table} leads with {column}: starting and late rows are slow; CREATE INDEX ON {table} ({column}, id)"
+)
 
 
 class Queries:
@@ -92,3 +101,22 @@ def bare_program(column: str) -> str:
 def micros(time_s: float) -> int:
     """Whole microseconds, inside the range of usable times."""
     return round(min(max(time_s, EARLIEST_S), LATEST_S) * 1e6)
+
+
+def row_of(answer: Sequence[Any]) -> Row:
+    """The row of an answer to `tail`, `gaps` or `span`."""
+    row_id, micros, host, program, pid, severity, message = answer
+    return (
+        int(row_id),
+        micros / 1e6,
+        text_of(host) if host else "-",
+        text_of(program),
+        text_of(pid) if pid else "",
+        NO_SEVERITY if severity is None else parse_severity(text_of(severity)),
+        text_of(message) if message else "",
+    )
+
+
+def text_of(value: bytes | str) -> str:
+    """A column's text; what is no UTF-8 is replaced."""
+    return value if isinstance(value, str) else str(value, "utf-8", "replace")

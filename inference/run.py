@@ -7,6 +7,7 @@ glibc takes the settings that make it give memory back from the environment.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -33,6 +34,9 @@ def become_daemon(config: Path | None, flags: Mapping[str, Any]) -> NoReturn:
 
 def main(arguments: list[str]) -> int:
     """Serve until told to stop; the exit code."""
+    signal.signal(
+        signal.SIGHUP, lambda *_: None
+    )  # until the daemon listens; systemd would take its end for a clean one
     python_hashes_only()
     from inference.coming_up import come_up
     from inference.config import Settings, load_settings
@@ -51,7 +55,7 @@ def main(arguments: list[str]) -> int:
         settings = load()
         setup_logging(settings.log_level, settings.log_file)
         come_up(
-            lambda: Daemon(settings, environ(), load).run(),
+            lambda: Daemon(load(), environ(), load).run(),
             Disk(settings.state_folder),
             Notifier(environ()),
             time.sleep,

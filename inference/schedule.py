@@ -15,6 +15,10 @@ FIRST_BACKOFF_S = 1.0
 LAST_BACKOFF_S = 300.0
 
 
+class InterruptedByWishError(Exception):
+    """Somebody wants the daemon to end or to read its settings: what was not saved by now has not happened."""
+
+
 class Wake:
     """A bell: `ring` may be called from a signal handler or another thread, `wait` from the main one.
 

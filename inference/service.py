@@ -44,7 +44,9 @@ DAY_S = 86_400.0
 class Service:
     """State, models, source and outlets of one inference service. Used by one thread."""
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, settings: Settings, now: Callable[[], float] = time.time, on_wait: Callable[[], None] = lambda: None
+    ) -> None:
         if settings.redis_url:
             check_url(settings.redis_url)
         self.settings, self.now = settings, now
@@ -57,7 +59,7 @@ class Service:
         self.alarms = Alarms(self.db, bool(settings.notify_urls), settings.silent_minutes)
         self.oddities = Oddities(self.alarms)
         self.slot = ModelSlot()
-        self.source = open_source(settings)
+        self.source = open_source(settings, on_wait)
         self.following = Following(self.db, self.slot, self._kept, settings.alert_budget)
         self.publisher = Publisher(settings, self.db, self.slot, self.following.awake, now)
         self.monitor = Monitor(self.db, settings.state_folder / "store", settings, self.publisher.metrics)

@@ -120,3 +120,18 @@ def test_a_connection_that_the_server_ends_costs_one_error(postgres: PostgresSer
         source.head()
     assert source.head().max_id == 0
     source.close()
+
+
+def test_a_wait_for_a_database_that_does_not_answer_ends_when_somebody_wants_something_else() -> None:
+    class EnoughError(Exception):
+        pass
+
+    def look_up() -> None:
+        raise EnoughError
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts and says nothing
+        url = f"postgresql://pi@127.0.0.1:{silent.getsockname()[1]}/logs"
+        source = PostgresSource(url, query_timeout_s=600.0, on_wait=look_up)
+        with pytest.raises(EnoughError):
+            source.head()
+        assert source._connection is None, "half an answer is of no use to the next question"

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference import state_read as read
+from inference.config import Settings
+from inference.daemon import Daemon
 from inference.sqlite_source import create_table
 from shared.errors import StoreError
 from tests.daemon_process import ROOT, DaemonProcess, Trained, daemon, trained
@@ -193,6 +195,37 @@ def test_settings_are_read_again_at_a_signal_and_faulty_ones_refused(pi: DaemonP
     pi.process.send_signal(signal.SIGHUP)
     pi.wait("settings read again")
     assert pi.kill(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("wish", ["stop", "_hang_up"])
+def test_a_long_cycle_ends_between_two_batches_where_somebody_wants_something_else(wish: str, tmp_path: Path) -> None:
+    daemon = Daemon(Settings(state_dir=tmp_path), {}, lambda: Settings(state_dir=tmp_path))
+    done: list[str] = []
+
+    def cycle(beat: Callable[[], None]) -> None:
+        beat()
+        done.append("a batch")
+        getattr(daemon, wish)()
+        beat()
+        done.append("another")
+
+    daemon.service.cycle = cycle  # type: ignore[method-assign,assignment]
+    daemon._step()
+    assert done == ["a batch"]
+    assert not daemon._backoff.failures, "that is no error"
+    daemon.service.close()
+
+
+def test_a_signal_to_read_the_settings_does_not_end_a_daemon_that_is_only_starting(pi: DaemonProcess) -> None:
+    pi.folder.mkdir(parents=True)
+    (pi.folder / "state.db").mkdir()  # it cannot start: the signal must not be what ends it
+    code = (
+        "import signal; from inference import run; run.python_hashes_only = lambda: signal.raise_signal(signal.SIGHUP);"
+        "raise SystemExit(run.main([]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=pi.env, stderr=subprocess.PIPE)
+    said = process.communicate(timeout=30)[1]
+    assert (process.returncode, b"open state" in said) == (1, True), said
 
 
 def test_systemd_hears_that_it_is_ready_alive_and_stopping(pi: DaemonProcess, tmp_path: Path) -> None:
