@@ -36,6 +36,9 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
     (TRACKER + f'"soft failure"{WHO},"disassoc_reason": "8"}}', "other.tracker", {"reason_code": "8", "mac": A}),
     (TRACKER + f'"dns timeout"{WHO}}}', "other.tracker", {"mac": A}),
     (f"wireless_agg_stats.log_sta_anomalies(): bssid={B} radio=wifi1 sta={A}", "other.tracker", {"bssid": B}),
+    # ASUS: the band steering daemon
+    (f"bsd: bsd: Sending act Frame to {A} with transition target eth6 ssid {B}", "roam.steered", {"mac": A}),
+    (f"bsd: bsd: STA:{A} no response", "other.noise", {"mac": A}),
     (STA + "WPA: authorized", "connected.authorized", {"mac": A}),
     (STA + f"WPA: UBNT_ROAM received: STA roamed to peer AP {B}", "roam.roamed", {"mac": A}),
     (f"WPA: Receive FT: {A} STA Roamed: {B}", "roam.roamed", {"mac": A}),
@@ -157,6 +160,11 @@ MASKED = [
     ("wlan0: Trying to associate with -attic_5GHz- (SSID='-home-' freq=2472 MHz)", "attempt"),
     ("wlan0: Associated with -attic_5GHz-", "assoc"),
     ("wlan0: CTRL-EVENT-CONNECTED - Connection to -attic_5GHz- completed [id=0 id_str=]", "connected"),
+    ("phy2-ap0: AP-STA-CONNECTED", "connected"),
+    ("phy2-ap0: AP-STA-DISCONNECTED", "disconnected"),
+    ("phy2-ap0: EAPOL-4WAY-HS-COMPLETED", "handshake_ok"),
+    ("phy2-ap0: AP-STA-POSSIBLE-PSK-MISMATCH ", "psk_mismatch"),
+    ("WPA_IFACE=wlan0 WPA_ACTION=CONNECTED", "other"),
 ]
 
 # what stands before a line in exports and in what people paste
@@ -164,6 +172,7 @@ LEADERS = [
     "ноя 04 11:05:35 box hostapd[2]: ",
     "touko 06 12:21:01 box hostapd[2]: ",
     "[5 Jul 2026, 17:31:15 UTC] daemon.notice: hostapd: ",
+    "[Mar 3, 2026, 1:21:09 PM GMT+2] daemon.info: hostapd: ",
     "[Sat Aug 20 18:15:08 2016] ",
     "2020-10-24T17:22:05.196432+00:00 wpa_supplicant[3]: [info] ",
     "01-17 19:03:58.203 1683 1683 I wpa_supplicant: ",
