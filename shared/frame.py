@@ -185,7 +185,7 @@ def column_map(names: list[str], where: str) -> dict[str, int]:
     if missing:
         shown = ", ".join(names)[:200]
         raise ExportError(
-            f"reading {where}: no column {' and none '.join(missing)} among the columns ({shown}); "
+            f"reading {where}: no column is called {' or '.join(missing)} (there are: {shown}); "
             f"an export needs {', '.join(REQUIRED)} (host, severity, pid and id may be missing)"
         )
     return found

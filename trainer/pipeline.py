@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[str, float], None]  # (step, share done from 0 to 1)
 STEPS = ("learn", "guard", "calibrate", "evaluate", "golden", "bundle")
 ANY_PROGRAM = "*"  # an agent that names it is a template: its patterns are mined
+WHOSE = {"ap": "access points", "station": "stations"}
 LEAST_WINDOWS = 50  # of one role; with fewer there is nothing to learn from
 LEAST_DAYS = 5.0
 
@@ -186,9 +187,9 @@ def _timed(work: Callable[[], bytes]) -> tuple[bytes, float]:
 def _enough(clean: Guarded, spec: AgentSpec) -> None:
     counts = {role: len(table) for role, table in clean.roles.items()}
     if not counts or max(counts.values()) < LEAST_WINDOWS:
-        found = ", ".join(f"{count} of {role}" for role, count in counts.items()) or "no"
+        found = " and ".join(f"{count} of {WHOSE.get(role, role)}" for role, count in counts.items()) or "none"
         raise TrainingError(
-            f"train: too little to learn from: {found} windows of {spec.window_s:g} s with rows of "
+            f"train: too little to learn from: windows of {spec.window_s:g} s: {found}, with rows of "
             f"{', '.join(spec.programs[:3])}; at least {LEAST_WINDOWS} are needed, and {LEAST_DAYS:g} to 7 days are good"
         )
 

@@ -136,7 +136,11 @@ def _facts(
             words.sentence(say.rarity_of(row, known)),
             "beyond everything it learnt from"
             if beyond
-            else "the rule fires however rare it is"
+            else (
+                "no pause it learnt from was as long"
+                if "silence" in row.found_by
+                else "the rule fires however rare it is"
+            )
             if row.rarity is None
             else sample,
         ),

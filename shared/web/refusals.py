@@ -33,7 +33,10 @@ PAGES = {
     413: ("That is too large.", "Nothing was read."),
     429: ("Too many tries.", "Signing in is possible five times a minute. Wait a minute, then try again."),
     507: ("There is no room left on the disk.", "Make room, then try again. Nothing was kept."),
-    500: ("Something in Pipit failed.", "Why stands in the log of this service; what else runs goes on. Try it once more."),
+    500: (
+        "Something in Pipit failed.",
+        "Why stands in the log of this service; what else runs goes on. Try it once more.",
+    ),
     502: ("The other machine refused, or made no sense.", "The log of that service says more."),
     504: ("It took too long.", "It was ended; nothing was changed. Try again with less, or later."),
     503: ("The state cannot be read just now.", "Try again in a moment; the log of this service says more."),

@@ -224,7 +224,7 @@ def test_bad_json_rows_are_named(tmp_path: Path) -> None:
         (b"  \n\n", "the file is empty"),
         (HEADER.encode(), "there are no rows"),
         (b'{"logs": []}', "there are no rows"),
-        (b"a,b\n1,2\n", "no column timestamp and none program and none message among the columns"),
+        (b"a,b\n1,2\n", "no column is called timestamp or program or message"),
         (b'{"rows": [1]}', 'no list "logs"'),
         (b"\x00\x01\x02PNG", "no text file"),
         (gzip.compress(LINES.encode() * 50)[:-20], "the gzip file is cut off"),

@@ -61,7 +61,7 @@ def test_bad_rows_are_named_by_line_and_counted_by_reason(tmp_path: Path, spec: 
     [
         (b"", "the file is empty"),
         (HEADER.encode(), "there are no rows"),
-        (b"a,b\n1,2\n", "no column timestamp"),
+        (b"a,b\n1,2\n", "no column is called timestamp"),
         ((HEADER + "1,never,a,hostapd,1,info,x\n").encode(), "none of the 1 rows can be used; the first: line 2"),
         ((HEADER + good(2) + "1,never,a,hostapd,1,info,x\n" * 3).encode(), "3 of 5 rows cannot be used"),
         ((HEADER + f"1,{START},a,cron,1,info,x\n").encode(), "no row comes from a program of the agent wifi"),
