@@ -34,7 +34,12 @@ EXPORT_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--format", "form", type=click.Choice(["csv", "json", "jsonl"]), help="Default: by the file's name, else csv."
 )
-@click.option("--table", default="log_entries", show_default=True, help="Table or view, perhaps with its schema.")
+@click.option(
+    "--table",
+    default="log_entries",
+    show_default=True,
+    help="Table or view, perhaps with its schema; a name with a dot in double quotes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @click.pass_obj
 def export(
@@ -62,6 +67,8 @@ def export(
         click.echo(json.dumps(report.as_json()))
     else:
         click.echo(f"{report.rows:,} rows of {iso(report.start)} to {iso(report.end)}: {clean(str(output_file))}")
+    if not report.rows:
+        click.echo("warning: nothing lies in that range; see --start-date, --end-date and --programs", err=True)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ DAY_S = 86_400.0
 TABLE = "log_entries"
 CONNECT_TIMEOUT_S = 10
 QUERY_TIMEOUT_S = 3600.0
+SHORT = 4  # characters of a password that is hidden only where it stands by itself
 STALL_S = 900.0  # a server that sends nothing for so long is given up (it may have to sort first)
 
 
@@ -198,8 +200,12 @@ def _errors(dsn: str) -> Iterator[None]:
         yield
     except psycopg2.Error as error:
         text = " ".join(str(error).split()) or type(error).__name__
-        for secret in _secrets(dsn):
-            text = text.replace(secret, "***")
+        if "PGRES_COPY" in text:  # the driver's words for a cut
+            text = "the connection broke while rows came, and nothing of them was kept"
+        for secret in _secrets(dsn):  # a word of its own: a password of one letter stands in every sentence
+            text = re.sub(
+                rf"(?<!\w){re.escape(secret)}(?!\w)" if len(secret) < SHORT else re.escape(secret), "***", text
+            )
         raise _kind(error)(f"export from {describe(dsn)}: {text}{_advice(error)}") from None
 
 
@@ -219,6 +225,8 @@ def _advice(error: psycopg2.Error) -> str:
         return "; it took too long: ask for fewer days, or index the timestamp column"
     if isinstance(error, psycopg2.ProgrammingError) and code is None:
         return "; the DSN is postgresql://user@host:port/database or key=value pairs"
+    if "PGRES_COPY" in str(error):
+        return "; try again"
     return "; check host, port, user and password, and that the server lets this machine in" if code is None else ""
 
 

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from shared.errors import ExportError
 from shared.frame import ALIASES, COLUMNS, REQUIRED
+
+_PARTS = re.compile(r'"(?:[^"]|"")+"(?=\.|$)|[^.]+')
+_PART = re.compile(r'"((?:[^"]|"")+)"|.+', re.DOTALL)
 
 
 def find_columns(cursor: Any, table: str, configured: dict[str, str]) -> dict[str, str | None]:
@@ -50,8 +54,20 @@ def quoted(name: str) -> str:
 
 
 def quoted_table(table: str) -> str:
-    """`schema.table` with both parts quoted."""
-    return ".".join(quoted(part) for part in table.split("."))
+    """`table` or `schema.table` as SQL writes it; a part with a dot in it is given as SQL does, in double quotes.
+
+    Raises:
+        ExportError: it has more parts than these two.
+    """
+    parts = [_PART.fullmatch(part) for part in _PARTS.findall(table)]
+    names = [part[1].replace('""', '"') if part and part[1] else part[0] if part else "" for part in parts]
+    if ".".join(part[0] for part in parts if part) != table:
+        names = table.split(".")
+    if not 1 <= len(names) <= 2 or not all(names):
+        raise ExportError(
+            f"export: {table!r} is no table; write table or schema.table, and a name with a dot in it in double quotes"
+        )
+    return ".".join(quoted(name) for name in names)
 
 
 def copy_statement(

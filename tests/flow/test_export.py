@@ -92,6 +92,26 @@ def test_other_tables_and_column_names_are_found(postgres: PostgresServer, tmp_p
     assert list(open_export(tmp_path / "x.csv").rows()) == [(1, NOW - 12 * 3600, "ap1", "hostapd", "", 4, "x")]
 
 
+def test_a_table_s_name_may_hold_anything(postgres: PostgresServer, tmp_path: Path) -> None:
+    dsn = postgres.create_database()
+    for name in ('"My logs"."we""ird.table%"', '"My logs"."of 100%s"'):
+        run(
+            dsn,
+            'CREATE SCHEMA IF NOT EXISTS "My logs"',
+            f"CREATE TABLE {name} (timestamp timestamp, program text, message text)",
+        )
+        run(dsn, f"INSERT INTO {name} VALUES ('2026-03-09 12:00:00', 'hostapd', 'x')")
+    for written in ('"My logs"."we""ird.table%"', "My logs.of 100%s"):
+        assert export(dsn, tmp_path / "x.csv", table=written, now=lambda: NOW).rows == 1
+    with pytest.raises(ExportError, match="in double quotes"):
+        export(dsn, tmp_path / "x.csv", table='other."My logs".x')
+
+
+def test_a_password_of_one_letter_does_not_spoil_the_words(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="Connection refused"):
+        export("host=127.0.0.1 port=1 password=e dbname=logs", tmp_path / "x.csv")
+
+
 def test_no_rows_write_a_whole_file_that_says_so_when_it_is_read(dsn: str, tmp_path: Path) -> None:
     for name in ("a.csv", "a.json", "a.jsonl"):
         assert export(dsn, tmp_path / name, start=10, end=20).rows == 0
