@@ -11,7 +11,7 @@ import pytest
 
 from shared import bundle
 from tests import measured
-from tests.flow.test_trainer_cli import Trainer
+from tests.trainer_command import Trainer
 from trainer.model_config import load_model_config
 
 QUICK = [*measured.OPTIONS, "--end-date", "2026-03-07"]
