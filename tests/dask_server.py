@@ -57,7 +57,7 @@ class DaskCluster(Server):
                 "worker", self.address, "--no-nanny", "--nthreads", "1", "--local-directory", self.scratch
             )
             worker = subprocess.Popen(
-                [*dies_with_parent(), *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                [*dies_with_parent("KILL"), *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 env={**os.environ, **env},
             )  # fmt: skip
         self.workers.append(worker)

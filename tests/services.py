@@ -186,9 +186,9 @@ class RedisServer(Server):
         return [str(self.part.program), *(word for pair in options.items() for word in pair), "--appendonly", "no"]
 
 
-def dies_with_parent() -> list[str]:
+def dies_with_parent(by: str = "TERM") -> list[str]:
     """A prefix with which the kernel ends the child when we are killed ourselves; empty without util-linux."""
-    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    return ["setpriv", "--pdeathsig", by] if shutil.which("setpriv") else []
 
 
 def may(*command: str) -> bool:

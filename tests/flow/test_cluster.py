@@ -241,7 +241,7 @@ def calls(cluster: DaskCluster) -> int:
     return sum(path.read_text().count("function 'look'") for path in cluster.folder.glob("worker-*.log"))
 
 
-def test_jobs_of_the_service_take_the_cluster_of_the_settings(tmp_path: Path) -> None:
+def test_jobs_of_the_service_take_the_cluster_of_the_settings(tmp_path: Path, dask: DaskCluster) -> None:
     (tmp_path / "exports").mkdir()
     (tmp_path / "exports" / "small.csv").write_text(SMALL)
     address = f"tcp://127.0.0.1:{free_port()}"

@@ -23,6 +23,7 @@ from trainer.cluster_build import build
 from trainer.cluster_choice import team_of
 from trainer.cluster_team import ClusterTeam
 from trainer.config import Settings
+from trainer.limits import limited
 from trainer.reading import read
 from trainer.source import Source
 
@@ -226,6 +227,17 @@ def test_an_interrupted_reading_is_stopped_at_the_workers(log: Path, tmp_path: P
     team = ClusterTeam(engine)
     with pytest.raises(KeyboardInterrupt):
         read(Source([log], None, None), WIFI, "salt", told=told, team=team)
+    team.close()
+    assert worker.asked[-2:] == ["stop", "leave"]
+
+
+def test_a_cluster_that_hangs_is_ended_by_the_time_limit(log: Path, tmp_path: Path) -> None:
+    engine = FakeEngine(tmp_path, A)
+    worker = engine.here[A]
+    worker.answers["read_share"] = None
+    team = ClusterTeam(engine)
+    with pytest.raises(TrainingError, match="TRAINING_MAX_TRAINING_TIME"), limited(1, 4096):
+        read(Source([log], None, None), WIFI, "salt", team=team)
     team.close()
     assert worker.asked[-2:] == ["stop", "leave"]
 
