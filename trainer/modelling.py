@@ -86,7 +86,7 @@ def calibrate_and_fit(
     first = min(int(table.index.min()) for table in roles.values())
     last = max(int(table.index.max()) for table in roles.values())
     hosts = {str(host) for table in roles.values() for host in np.unique(table.hosts)}
-    weeks = len(hosts) * (last - first + 1) * spec.window_s / WEEK_S
+    weeks = len(hosts) * (last - first + 1 - _away(roles, DAY_S / spec.window_s)) * spec.window_s / WEEK_S
     fitted, unseen = {}, {}
     for number, (role, table) in enumerate(roles.items()):
         columns = scored_columns(spec, role, config.features.exclude)
@@ -108,6 +108,12 @@ def calibrate_and_fit(
     highest = incident_starts(found.values(), spec.long_windows + 1)
     tail = fit_tail(highest, weeks)
     return Fitted(fitted, found, tail, highest, weeks, _threshold(found, tail, highest, weeks, config), peak)
+
+
+def _away(roles: Mapping[str, RoleTable], per_day: float) -> int:
+    """Windows of the whole days of which there is no log: nobody was watched, so they are no calm time either."""
+    pauses = np.diff(np.unique(np.concatenate([table.index for table in roles.values()]))) - 1
+    return int(pauses[pauses > per_day].sum())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,8 @@ from trainer.table import Floats, RoleTable, Tables
 QUANTILES = (0.01, 0.5, 0.99)
 PROFILE = tuple(np.linspace(0, 1, 21))
 BINS = 40
+LONE_DAYS = 4  # with fewer days nobody can say which of them was odd
+LONE_TIMES = 3
 STEADY_DAYS = 3  # a host that was seen on fewer days may have been there by chance
 NEVER_SEEN = SilenceLimits(None, None)
 
@@ -60,10 +62,20 @@ def silence_limits(tables: Tables, until: float = math.inf) -> dict[str, Silence
         longest = [pause for day, pause in days.items() if day * 86_400 < until]
         if longest:
             own = found.get(host, NEVER_SEEN)
-            found[host] = replace(own, present=max(longest)) if there else replace(own, empty=max(longest))
+            found[host] = replace(own, present=_usual_longest(longest)) if there else replace(own, empty=max(longest))
     for host, pause in _steady(tables, until):
         found[host] = replace(found.get(host, NEVER_SEEN), steady=pause)
     return found
+
+
+def _usual_longest(pauses: Sequence[float]) -> float:
+    """The longest of the days' longest pauses with clients there, without a lone one that is far beyond all others.
+
+    That one was a fault, or the log was away; a limit made of it would make the watch blind.
+    """
+    ordered = sorted(pauses)
+    alone = len(ordered) >= LONE_DAYS and ordered[-1] > LONE_TIMES * ordered[-2]
+    return ordered[-2 if alone else -1]
 
 
 def _steady(tables: Tables, until: float) -> Iterator[tuple[str, float]]:
