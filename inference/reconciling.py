@@ -14,6 +14,7 @@ from inference import probe as trial
 from inference.bundle_store import GOOD as GOOD_HERE
 from inference.bundle_store import PROBATION as ON_PROBATION
 from inference.bundle_store import TRIED, BundleStore, WishRow
+from inference.copies import load_copy
 from inference.inbox import Link
 from inference.models import ModelSlot, Serving
 from inference.probation import ProbationRules
@@ -120,18 +121,20 @@ def load_bundle(ctx: Context, manifest: Manifest, raw: Mapping[str, bytes]) -> S
     return Serving(manifest.agent, manifest.version, manifest.serial, manifest.sha256, model, ctx.now())
 
 
-def load_kept(store: BundleStore, agent: str, version: str, now: float) -> Serving:
-    """A version that was good in this store, loaded again to be judged beside another.
+def load_kept(store: BundleStore, inbox: Path, agent: str, version: str, now: float) -> Serving:
+    """A version that was good in this store, loaded again to be judged beside another, or for rows that came late.
+
+    A copy that was lost is made again from the inbox, where the same bundle still lies there.
 
     Raises:
-        BundleError: it was never good here, its copy is gone or damaged, or it does not load.
+        BundleError: it was never good here, its copy is gone or damaged for good, or it does not load.
     """
     from shared.model import load_model  # numpy: only where there is a model
 
     known = store.known(agent, version)
     if known is None or known.state not in (GOOD_HERE, ON_PROBATION, TRIED):
         raise BundleError("not_here", f"models: {agent} {version} was never good on this machine; ship it")
-    manifest, raw = store.load(agent, version)
+    manifest, raw = load_copy(store, inbox, agent, version)
     model = load_model({name: data for name, data in raw.items() if name != "model.joblib"})
     return Serving(agent, version, manifest.serial, manifest.sha256, model, now)
 

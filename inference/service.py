@@ -90,7 +90,8 @@ class Service:
         return Ledger(self.db).has_probation()
 
     def _kept(self, agent: str, version: str) -> Serving:
-        return load_kept(BundleStore(self.db, self.settings.state_folder / "store"), agent, version, self.now())
+        store = BundleStore(self.db, self.settings.state_folder / "store")
+        return load_kept(store, self.settings.inbox_folder, agent, version, self.now())
 
     def _model_of(self, agent: str, version: str) -> Serving | None:
         """A version that scored windows once, to judge them again; None where it is here no more."""

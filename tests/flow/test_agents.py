@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inference import state, switches
+from inference import comparison, state, switches
 from inference import state_read as read
 from inference.agents import AgentFiles
 from inference.challenging import Awake, ChallengedJudges, Challengers
@@ -131,7 +131,7 @@ def test_pausing_twice_keeps_the_first_moment(pi: Pi) -> None:
     assert switches.switches(pi.db)["wifi"].paused_at is None
 
 
-def test_a_challenger_is_judged_beside_and_alerts_nobody(pi: Pi) -> None:
+def test_a_challenger_is_judged_beside_and_alerts_nobody(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
     pi.pass_window()
     switches.challenge(pi.db, "wifi", SECOND, "test", pi.now)
     pi.cycle()
@@ -143,6 +143,11 @@ def test_a_challenger_is_judged_beside_and_alerts_nobody(pi: Pi) -> None:
     assert found.agree == 2
     assert found.active_incidents == 1
     assert found.challenger_incidents == 1, "two windows side by side are one incident"
+    monkeypatch.setattr(comparison, "MOST", 2)
+    newest = compare(pi.db, "wifi", FIRST, pi.now)
+    assert newest is not None
+    assert (newest.windows, newest.both, newest.only_challenger) == (2, 1, 1), "of very many, the newest"
+    assert newest.since > found.since
     (different,) = found.different
     assert (different.host, different.active_alerts, different.challenger_alerts) == ("ap1", False, True)
     assert pi.windows("wifi") == 4, "the active version's verdicts alone are stored as such"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,24 @@ def test_a_challengers_copy_is_kept_while_it_is_wanted(pi: Pi, workshop: Worksho
     pi.store.prune(keep=0)
     assert pi.settings.store.joinpath("wifi", V2).is_dir()
     with pytest.raises(BundleError, match="agent file"):  # a made-up model cannot judge, but its copy is found
-        load_kept(pi.store, "wifi", V2, 0.0)
+        load_kept(pi.store, pi.inbox, "wifi", V2, 0.0)
     switches.challenge(pi.db, "wifi", None, "test", 0.0)
     pi.store.prune(keep=0)
     assert not pi.settings.store.joinpath("wifi", V2).exists()
+
+
+def test_a_lost_copy_of_a_version_that_judges_again_is_made_anew_from_the_inbox_or_said_to_be_lost(
+    pi: Pi, workshop: Workshop
+) -> None:
+    bring(pi, workshop, V2)
+    challenge(pi, V2)
+    assert pi.one().state == "challenger"
+    shutil.rmtree(pi.settings.store / "wifi" / V2)
+    with pytest.raises(BundleError, match="agent file"):  # it is there again
+        load_kept(pi.store, pi.inbox, "wifi", V2, 0.0)
+    assert pi.settings.store.joinpath("wifi", V2).is_dir()
+    shutil.rmtree(pi.settings.store / "wifi" / V2)
+    shutil.rmtree(pi.inbox / "wifi" / V2)
+    with pytest.raises(BundleError, match="ship it again") as lost:
+        load_kept(pi.store, pi.inbox, "wifi", V2, 0.0)
+    assert lost.value.code == "not_here"
