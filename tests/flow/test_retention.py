@@ -103,6 +103,35 @@ def test_an_archive_that_was_tampered_with_is_refused(workshop: Workshop, name: 
     assert layout.versions_in(workshop.models, "wifi") == []
 
 
+def test_an_archive_under_another_versions_name_is_refused(workshop: Workshop) -> None:
+    workshop.make(V1)
+    path = archive.pack(workshop.models, "wifi", V1)
+    path.rename(path.with_name(f"wifi_{V2}.tar.gz"))
+    with pytest.raises(BundleError, match=f"holds wifi_{V1}"):
+        archive.unpack(workshop.models, f"wifi_{V2}")
+    assert layout.versions_in(workshop.models, "wifi") == []
+
+
+def test_an_archive_that_unpacks_to_more_than_a_bundle_may_hold_is_refused(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.make(V1)
+    archive.pack(workshop.models, "wifi", V1)
+    monkeypatch.setattr(archive, "_MOST", 5_000)
+    with pytest.raises(BundleError, match="more than a bundle may"):
+        archive.unpack(workshop.models, f"wifi_{V1}")
+
+
+def test_a_version_stays_when_its_archive_does_not_read_back(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.make(V1)
+    monkeypatch.setattr(layout, "write_atomic", lambda path, data: path.write_bytes(archive._packed({})))
+    with pytest.raises(BundleError, match="does not read back"):
+        archive.pack(workshop.models, "wifi", V1)
+    assert layout.versions_in(workshop.models, "wifi") == [V1]
+
+
 def test_a_damaged_version_is_not_archived(workshop: Workshop) -> None:
     workshop.make(V1)
     (workshop.models / "wifi" / V1 / "scorer.npz").write_bytes(b"half")
