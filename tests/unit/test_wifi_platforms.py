@@ -36,6 +36,23 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
     (TRACKER + f'"soft failure"{WHO},"disassoc_reason": "8"}}', "other.tracker", {"reason_code": "8", "mac": A}),
     (TRACKER + f'"dns timeout"{WHO}}}', "other.tracker", {"mac": A}),
     (f"wireless_agg_stats.log_sta_anomalies(): bssid={B} radio=wifi1 sta={A}", "other.tracker", {"bssid": B}),
+    # drivers, and lines that a mail program or a debug level gives another form
+    (
+        f"mwifiex_pcie 0000:03:00.0: info: successfully disconnected from {B}: reason code 3",
+        "disconnected.driver",
+        {"mac": B, "bssid": B, "reason_code": "3"},
+    ),
+    (
+        f"wlp2s0: aborting authentication with {B} by local choice (Reason: 3=DEAUTH_LEAVING)",
+        "auth_fail.aborted",
+        {"bssid": B, "reason_code": "3"},
+    ),
+    (f"Could not set station {A} flags for kernel driver (errno=22).", "driver_error.refused", {"mac": A}),
+    (f"ap0: STA {A} IEEE 802.11:authentication OK (open system)", "auth_ok", {"mac": A}),
+    ("Deauthentication frame IE(s) - hexdump(len=0): [NULL]", "other.noise", {}),
+    ("Note: nl80211 driver interface is not designed to be used with ap_scan=2", "other.noise", {}),
+    (f"asoc check, sta({A}) is alive", "other.noise", {"mac": A}),
+    ("wlan0: First radio work item in the queue - schedule start immediately", "other.noise", {}),
     # ASUS: the band steering daemon
     (f"bsd: bsd: Sending act Frame to {A} with transition target eth6 ssid {B}", "roam.steered", {"mac": A}),
     (f"bsd: bsd: STA:{A} no response", "other.noise", {"mac": A}),
