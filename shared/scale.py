@@ -8,6 +8,7 @@ For a role's scored features, over the newest window and over the trailing half 
 few; `slack` and `spread` say how far days stray from it. z = 0 is the host's worst normal day, z = 1 one spread beyond.
 
     >>> # a host whose worst normal day has 3 wrong passwords: log2(1 + 3) = 2; slack 0, spread 0.5
+    >>> import math
     >>> (math.log2(1 + 15) - 2 - 0) / 0.5
     4.0
 """

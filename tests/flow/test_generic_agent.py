@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from pathlib import Path
 
 import pytest
 
-import trainer.mine
 from shared.agent import AgentSpec, builtin_agents
 from shared.errors import TrainingError
 from shared.frame import open_export, parse_time
@@ -29,10 +27,6 @@ def model() -> Model:
     """A model of real hostapd and wpa_supplicant lines, which the agent knows nothing about."""
     config = load_model_config(None, {"evaluation.inject": False})
     return load_model(train([EXAMPLES / "wifi-train.csv.gz"], GENERIC, config).files)
-
-
-def test_the_examples_in_the_text_hold() -> None:
-    assert doctest.testmod(trainer.mine).failed == 0
 
 
 def test_the_bundle_holds_the_shapes_as_patterns(model: Model) -> None:
