@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ ENDINGS = (".csv", ".json", ".jsonl", ".ndjson")
 CHECKS = "checks"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _CHUNK = 1 << 20
+_OF_A_SERVICE = re.compile(r"\.{1,2}[0-9a-f]{32}\.part\.")
 
 
 class UploadTooLargeError(PipitError):
@@ -120,9 +122,13 @@ def put_in_place(folder: Path, beside: Path, name: str) -> None:
     layout.sync_folder(folder)
 
 
-def taken(name: str) -> ExportError:
+class TakenError(ExportError):
+    """An export of this name lies already."""
+
+
+def taken(name: str) -> TakenError:
     """What is said where an export of a name lies already."""
-    return ExportError(f"export {name}: there is one of this name already; choose another or delete it")
+    return TakenError(f"export {name}: there is one of this name already; choose another or delete it")
 
 
 def tidy(folder: Path, before: float) -> None:
@@ -130,6 +136,15 @@ def tidy(folder: Path, before: float) -> None:
     for path in folder.glob(".*.part*"):
         with contextlib.suppress(OSError):
             if path.lstat().st_mtime < before:
+                path.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Take away what a service left that was killed: uploads that nobody writes any more, and fetches of no running job."""
+    for path in folder.glob(".*.part*"):
+        if _OF_A_SERVICE.match(path.name):
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever still writes holds it
                 path.unlink()
 
 
@@ -173,6 +188,7 @@ def _stem(name: str) -> str:
 def _write(path: Path, read: Callable[[int], bytes], limit_bytes: int) -> None:
     total = 0
     with path.open("xb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         while data := read(_CHUNK):
             total += len(data)
             if total > limit_bytes:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.errors import StoreError
-from trainer import jobs, orders
+from trainer import exports, jobs, orders
 from trainer.child import COMMAND, Child, Limits
 from trainer.config import Settings
 from trainer.jobs import Job, JobStore
@@ -86,6 +86,7 @@ class Worker:
             os.close(handle)
 
     def _put_right(self) -> None:
+        exports.sweep(self.settings.exports_dir)
         while not self._stop.is_set():
             try:
                 for job in self.store.recover(self.now()):

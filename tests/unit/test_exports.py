@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import ExportError, StoreError
 from trainer import exports
-from trainer.exports import UploadTooLargeError
+from trainer.exports import TakenError, UploadTooLargeError
 
 GOOD = b"timestamp,host,program,message\n2026-03-03T00:00:01Z,ap1,hostapd,hello\n"
 
@@ -64,9 +64,24 @@ def test_a_disk_that_is_full_in_mid_upload_leaves_nothing_behind(tmp_path: Path)
 
 def test_an_upload_takes_nobodys_place(tmp_path: Path) -> None:
     take(tmp_path, "logs.csv")
-    with pytest.raises(ExportError, match="already"):
+    with pytest.raises(TakenError, match="already"):
         take(tmp_path, "logs.csv", GOOD + GOOD[31:])
     assert (tmp_path / "logs.csv").read_bytes() == GOOD
+
+
+def test_a_service_that_was_killed_leaves_no_half_upload_for_the_next_one(tmp_path: Path) -> None:
+    """What is still being written, and what is somebody else's, stays."""
+    half, fetched = f".{'a' * 32}.part.week.csv", f"..{'b' * 32}.part.week.csv.0123456789ab.part"
+    for name in (half, fetched, ".week.csv.0123456789ab.part", "week.csv"):
+        (tmp_path / name).write_bytes(GOOD)
+    pieces = iter((GOOD, b""))
+
+    def read(_size: int) -> bytes:
+        exports.sweep(tmp_path)
+        return next(pieces)
+
+    assert exports.take_in(tmp_path, "logs.csv", read, 1000).name == "logs.csv"
+    assert {path.name for path in tmp_path.iterdir()} == {".week.csv.0123456789ab.part", "week.csv", "logs.csv"}
 
 
 def test_links_and_odd_names_are_not_offered(tmp_path: Path) -> None:

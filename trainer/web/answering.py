@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from shared.clean import clean
 from shared.errors import BundleError, ConfigError, ExportError, ShipError, TrainingError
 from shared.web.refusals import refuse
-from trainer.exports import UploadTooLargeError
+from trainer.exports import TakenError, UploadTooLargeError
 
 
 def answering(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:
@@ -24,6 +24,8 @@ def answering(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respons
             return view(**values)
         except UploadTooLargeError as error:
             return refuse(413, str(error))
+        except TakenError as error:
+            abort(409, str(error))
         except (ConfigError, ExportError, TrainingError) as error:
             abort(400, in_a_line(error))
         except (BundleError, ShipError) as error:
