@@ -34,12 +34,12 @@ def visible(text: object, limit: int = LIMIT) -> Markup:
 
 
 def with_code(text: str) -> Markup:
-    """A text of our own as HTML: what stands between `backticks` as code."""
+    """A text as HTML, as `visible` makes it, and what stands between `backticks` as code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
-        return escape(text)
+        return visible(text)
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts)
+        Markup("<code>{}</code>").format(visible(one)) if n % 2 else visible(one) for n, one in enumerate(parts)
     )
 
 

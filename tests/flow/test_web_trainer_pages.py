@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from shared.bundle import canonical
 from tests import web_data, web_trainer
 from tests.web_client import csrf_of, post, signed_in
 from trainer import catalogue, history, jobs
@@ -273,3 +275,16 @@ def follow(client: FlaskClient, answer: TestResponse) -> str:
     """The page that an answer leads to."""
     assert answer.status_code == 303
     return client.get(answer.location).get_data(as_text=True)
+
+
+def test_shipping_what_a_pi_will_refuse_is_said_before(client: FlaskClient, tmp_path: Path) -> None:
+    """A version signed earlier than the one that serves is taken for a replay; going back signs it anew."""
+    newer = tmp_path / "models/wifi/20260313_000000"
+    shutil.copytree(tmp_path / "models/wifi" / VERSION, newer)
+    manifest = json.loads((newer / "MANIFEST.json").read_text())
+    (newer / "MANIFEST.json").write_bytes(canonical({**manifest, "version": newer.name, "serial": 44}))
+    history.record(tmp_path, Transfer(web_data.NOW, "ship", "pi-lab", "wifi", newer.name, 44, 1, 1.0, "good"))
+    page = client.get(f"/ship?model=wifi_{VERSION}&to=pi-lab").get_data(as_text=True)
+    assert "<b>pi-lab runs a version that was signed later</b>" in page
+    assert 'href="/rollback?target=pi-lab&amp;agent=wifi"' in page
+    assert "signed later" not in client.get("/ship?model=wifi_20260313_000000&to=pi-lab").get_data(as_text=True)

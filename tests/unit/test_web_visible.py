@@ -50,3 +50,4 @@ def test_nothing_is_nothing() -> None:
 def test_what_stands_between_backticks_is_code() -> None:
     assert with_code("else `inbox` in <the> folder") == "else <code>inbox</code> in &lt;the&gt; folder"
     assert with_code("one ` alone") == "one ` alone"
+    assert with_code("\u202e `\u202e<b>`") == '<b class="x">U+202E</b> <code><b class="x">U+202E</b>&lt;b&gt;</code>'

@@ -172,11 +172,18 @@ def _ship_page(room: Room, entry: ModelEntry, to: str, members: Sequence[Target]
     serving, gate = room.serving(), room.gate(entry)
     runs = [(target.name, serving.get((target.name, entry.agent), "not known")) for target in members]
     offline = [t.name for t in members if (last := room.latest().get((t.name, entry.agent))) and last.code == "offline"]
+    ahead = [] if _is_beside() else [name for name, version in runs if _is_later(room, entry, version)]
     return render_template(
         "ship.html", at="Fleet", entry=entry, to=to, waves=_waves(runs, _canaries(), to in room.targets()), count=len(members),
-        shown=WAVES_SHOWN, offline=offline, gate=gate, missed=gate.get("passed") is False, error=error,
+        ahead=ahead, shown=WAVES_SHOWN, offline=offline, gate=gate, missed=gate.get("passed") is False, error=error,
         canaries=_canaries(), beside=_is_beside(), learnt=model_facts.span_learnt(entry.metadata), alone=to in room.targets(),
     )  # fmt: skip
+
+
+def _is_later(room: Room, entry: ModelEntry, running: str) -> bool:
+    """Whether what a Pi runs was signed after this version: it takes no older one but by going back."""
+    there = None if running in (entry.version, "not known") else room.model(running, entry.agent)
+    return there is not None and there.serial > entry.serial
 
 
 def _waves(runs: Sequence[tuple[str, str]], canaries: int, alone: bool, batch: int = 5) -> list[Wave]:
