@@ -53,6 +53,7 @@ CASES: list[tuple[str, str, dict[str, str | None]]] = [
     ("Note: nl80211 driver interface is not designed to be used with ap_scan=2", "other.noise", {}),
     (f"asoc check, sta({A}) is alive", "other.noise", {"mac": A}),
     ("wlan0: First radio work item in the queue - schedule start immediately", "other.noise", {}),
+    ("wlan0:    reject due to mismatch with WPA/WPA2", "other.noise", {}),
     # ASUS: the band steering daemon
     (f"bsd: bsd: Sending act Frame to {A} with transition target eth6 ssid {B}", "roam.steered", {"mac": A}),
     (f"bsd: bsd: STA:{A} no response", "other.noise", {"mac": A}),
