@@ -111,6 +111,13 @@ def test_hostile_figures_are_refused_before_they_are_used(part: str, position: i
     assert refusal.value.code == "load"
 
 
+def test_a_split_whose_second_child_lies_just_outside_is_refused() -> None:
+    _, forest = fitted(n_estimators=10)
+    split = int(np.flatnonzero(forest.left != np.arange(forest.left.size))[-1])
+    with pytest.raises(BundleError, match="a child lies outside the trees"):
+        load_forests(changed(forest, "left", split, forest.left.size - 1))
+
+
 def test_an_object_array_is_refused_and_not_unpickled() -> None:
     class Bomb:
         def __reduce__(self) -> tuple[object, ...]:
