@@ -206,9 +206,14 @@ def _row(answer: Sequence[Any], moment: float) -> Row:
     return (
         int(row_id),
         float(moment),
-        str(host) if host else "-",
-        str(program),
-        "" if pid is None else str(pid),
-        NO_SEVERITY if severity is None else parse_severity(str(severity)),
-        "" if message is None else str(message),
+        _text(host) or "-",
+        _text(program),
+        _text(pid),
+        NO_SEVERITY if severity is None else parse_severity(_text(severity)),
+        _text(message),
     )
+
+
+def _text(value: object) -> str:
+    """A cell as text, whatever was put there: SQLite keeps bytes in a column of texts."""
+    return str(value, "utf-8", "replace") if isinstance(value, bytes) else "" if value is None else str(value)

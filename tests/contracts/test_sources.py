@@ -444,6 +444,18 @@ def test_a_server_without_tls_or_the_database_says_what_to_do(postgres: Postgres
         assert said in str(error.value)
 
 
+def test_sqlite_gives_text_whatever_lies_in_a_column(tmp_path: Path) -> None:
+    table = Table("sqlite", str(tmp_path / "logs.db"))
+    for host, message in ((b"h\xe9", b"\x00caf\xe9"), (7, "x" * 2_000_000), (None, None), ("h", "a\0b")):
+        table.insert((NOON, host, "hostapd", 1.5, b"6", message))
+    table.execute("UPDATE log_entries SET message = CAST(x'636166e9' AS TEXT) WHERE id = 4")
+    rows, _ = read_all(source := table.source(), Cursor(0, 0))
+    assert [row[2] for row in rows] == ["h�", "7", "-", "h"]
+    assert [row[6] for row in rows] == ["\0caf�", "x" * 4096, "", "caf�"]
+    assert {row[4:6] for row in rows} == {("1.5", 6)}
+    source.close()
+
+
 def test_sqlites_ids_must_be_numbers_too(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "logs.db")
     db.execute("CREATE TABLE log_entries (id TEXT, timestamp TEXT, program TEXT, message TEXT)")
