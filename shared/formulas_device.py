@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from shared.formula import Evaluate
 from shared.formula_call import Call, flat, peaks
-from shared.panes import View
-from shared.reference import DEFAULT_USUAL
+from shared.panes import Cell, View
+from shared.reference import DEFAULT_USUAL, Knowing
 
 
 def _most(call: Call) -> Evaluate:
@@ -56,23 +56,33 @@ def _excess(call: Call) -> Evaluate:
 
 
 def _unseen(call: Call) -> Evaluate:
-    """Rows that name a known network at an access point or channel never seen in training."""
+    """Rows that name a known network at an access point or channel never seen in training.
+
+    `unseen(attempt.auth, attempt.assoc, done=[handshake_ok.station])`: an access point that changed its channel lets its
+    stations in. Tries at a known one on a new channel do not count where one was done in the same window, unless the
+    old channel is tried there too: then there are two.
+    """
     groups = call.events()
     call.needs.aims = groups
-    wanted = flat(groups)
+    wanted, done = flat(groups), flat(call.several("done")) if "done" in call.named else frozenset()
 
     def evaluate(view: View) -> float:
-        slots, known = wanted, view.known
-        return float(
-            sum(
-                count
-                for pane in view.panes
-                for cell, count in pane.cells.items()
-                if cell.slot in slots and known.unseen(cell.fields)
-            )
-        )
+        slots, known, found = wanted, view.known, 0
+        for pane in view.panes:
+            strange = [cell for cell in pane.cells if cell.slot in slots and known.unseen(cell.fields)]
+            found += sum(pane.cells[cell] for cell in strange if not _moved(pane.cells, cell, slots, done, known))
+        return float(found)
 
     return evaluate
+
+
+def _moved(cells: Iterable[Cell], tried: Cell, wanted: frozenset[int], done: frozenset[int], known: Knowing) -> bool:
+    """Whether a try at a strange channel was at an access point that only moved there."""
+    if not done or not known.met(tried.fields):
+        return False
+    here = [cell for cell in cells if cell.fields.get("bssid") == tried.fields["bssid"]]
+    beside = any(cell.slot in wanted and not known.unseen(cell.fields) for cell in here)
+    return not beside and any(cell.slot in done for cell in here)
 
 
 def _marked(call: Call) -> Evaluate:

@@ -26,6 +26,8 @@ class Knowing(Protocol):
 
     def unseen(self, fields: Mapping[str, str]) -> bool: ...
 
+    def met(self, fields: Mapping[str, str]) -> bool: ...
+
     def excess(self, many: Mapping[str, int]) -> float: ...
 
     def on_marked(self, host: str, rows: Mapping[str, int]) -> float: ...
@@ -47,6 +49,10 @@ class Known:
         if not (ssid and bssid and freq) or hashed(self.salt, "ssid", ssid) not in self.networks:
             return False
         return hashed(self.salt, "target", ssid, bssid.lower(), freq) not in self.targets
+
+    def met(self, fields: Mapping[str, str]) -> bool:
+        """Whether training saw this network at this access point, on whatever channel; older bundles do not tell."""
+        return hashed(self.salt, "target", fields.get("ssid", ""), fields.get("bssid", "").lower()) in self.targets
 
     def excess(self, many: Mapping[str, int]) -> float:
         """How far the device furthest beyond its usual count (joins in half an hour of an ordinary day, plus one) is.

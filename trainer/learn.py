@@ -98,6 +98,11 @@ class Learner:
         target = _target(fields)
         return target is not None and target[0] in self._networks and target not in self._targets
 
+    def met(self, fields: Mapping[str, str]) -> bool:
+        """Whether this network was seen at this access point so far, on whatever channel."""
+        target = _target(fields)
+        return target is not None and any(target[:2] == other[:2] for other in self._targets)
+
     def merge(self, other: Learner) -> None:
         """Add what was learnt from other hosts of the same log."""
         self.rows += other.rows
@@ -124,7 +129,8 @@ class Learner:
             if joins >= LEAST_WITHOUT and seen[key] and joins >= LEAST_SHARE * (joins + seen[key])
         }
         networks = frozenset(hashed(self.salt, "ssid", name) for name, at in self._networks.items() if at < until)
-        targets = frozenset(hashed(self.salt, "target", *target) for target, at in self._targets.items() if at < until)
+        seen_at = {part for target, at in self._targets.items() if at < until for part in (target, target[:2])}
+        targets = frozenset(hashed(self.salt, "target", *target) for target in seen_at)
         return Known(self.salt, networks, targets, self._habits(day), frozenset(marked))
 
     def _habits(self, until_day: int) -> dict[str, float]:
