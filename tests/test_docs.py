@@ -149,6 +149,19 @@ def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> Non
     assert [link for link in inside if not (document.parent / link).exists()] == []
 
 
+def anchors(document: Path) -> set[str]:
+    """The names under which a page's headings can be linked to."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", PAGES, ids=lambda p: p.name)
+def test_every_link_to_a_heading_leads_to_one(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", document.read_text(encoding="utf-8"))
+    places = [(document.parent / page if page else document, anchor) for page, anchor in links]
+    assert [(page.name, anchor) for page, anchor in places if anchor not in anchors(page)] == []
+
+
 @pytest.mark.parametrize("document", PAGES, ids=lambda p: p.name)
 def test_every_file_that_a_page_names_is_there(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
