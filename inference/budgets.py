@@ -9,7 +9,7 @@ import math
 import sqlite3
 from dataclasses import dataclass
 
-from inference.state import transaction
+from inference.state_file import transaction
 from shared.clean import clean
 from shared.errors import RequestError
 

@@ -15,7 +15,7 @@ from inference.disk import Disk
 from inference.live import Connection, RedisError, check_url
 from inference.opening import describe_source, open_source
 from inference.publishing import CLOCK_TOLERANCE_S
-from inference.state import check_form
+from inference.state_file import check_form
 from inference.state_read import connect_read
 from shared import layout
 from shared.clean import clean

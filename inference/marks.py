@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from inference.state import transaction
+from inference.state_file import transaction
 from shared.clean import clean
 from shared.errors import RequestError
 from shared.values import iso

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from inference.state import transaction
+from inference.state_file import transaction
 from shared.clean import clean
 from shared.errors import RequestError
 
