@@ -187,6 +187,23 @@ def cut_into_an_attack(at_end: bool) -> Change:
     return change
 
 
+def holiday(_corpus: Corpus, rows: Rows) -> Rows:
+    """Nine days without a log after the third day."""
+    since = rows[0][1] + 3 * DAY_S
+    return [(row[0], row[1] - 9 * DAY_S, *row[2:]) if row[1] < since else row for row in rows]
+
+
+def hole(_corpus: Corpus, rows: Rows) -> Rows:
+    """Two days of the week are missing."""
+    first = rows[0][1]
+    return [row for row in rows if not 2 * DAY_S <= row[1] - first < 4 * DAY_S]
+
+
+def other_channels(_corpus: Corpus, rows: Rows) -> Rows:
+    """Every access point has moved to a channel that training never saw."""
+    return [(*row[:6], re.sub(r"freq=(\d+)", lambda found: f"freq={int(found[1]) + 35}", row[6])) for row in rows]
+
+
 def first_evaluation(corpus: Corpus) -> tuple[Evaluation, ...]:
     return corpus.evaluations[:1]
 
@@ -208,6 +225,9 @@ CASES = (
     Case("one, trained on three times", busier, same),
     *(Case(f"three of ten clients ({seed})", quieter(seed), quieter(seed)) for seed in (1, 2, 3)),
     *(Case(f"{days} days of history", last_days(days)) for days in (1, 2, 3, 5)),
+    Case("nine days without a log in training", holiday),
+    Case("two days of training missing", hole),
+    Case("other channels than in training", same, other_channels),
     Case("begins in an attack", cut_into_an_attack(at_end=False)),
     Case("ends in an attack", cut_into_an_attack(at_end=True)),
 )

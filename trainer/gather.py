@@ -103,7 +103,7 @@ class _Questions:
 
     def __init__(self, learner: Learner) -> None:
         self.asked: list[Question] = []
-        self.unseen = learner.unseen  # a window's own rows have been learnt by the time it is asked
+        self.unseen, self.met = learner.unseen, learner.met  # a window's own rows are learnt by the time it is asked
 
     def excess(self, many: Mapping[str, int]) -> float:
         self.asked.append(("", many))

@@ -8,8 +8,10 @@ from shared.agent import builtin_agents
 from shared.features import FeatureExtractor, windows
 from shared.reference import Known, hashed
 from shared.values import Row
-from tests.rows import in_order
+from tests.rows import START, in_order
 from tests.scenarios import BSSID, FREQ, SSID, say, station_join
+from trainer.gather import gather
+from trainer.labels import Episode, Faults
 
 WIFI = builtin_agents()["wifi"]
 PLACE = [feature.name for feature in WIFI.features].index("new_ap_attempts")
@@ -49,6 +51,14 @@ def test_an_address_never_seen_counts_though_it_lets_stations_in() -> None:
 def test_models_from_before_count_every_new_channel() -> None:
     older = Known(KNOWN.salt, KNOWN.networks, frozenset({hashed("salt", "target", SSID, HOME, str(FREQ["ap1"]))}))
     assert attempts(station_join(10, "phone", freq=2462), known=older) == 2
+
+
+def test_training_asks_the_same_of_what_lies_in_a_known_episode() -> None:
+    lured = kept_out(4000, HOME, 2462)
+    episode = Episode("evil_twin", START + 3900, START + 4100, "phone", frozenset({"phone"}))
+    rows = in_order(station_join(10, "phone"), lured)
+    table = gather(rows, WIFI, "salt", faults=Faults((episode,))).tables.roles["station"]
+    assert table.short[:, PLACE].tolist() == [0, 2], "nobody got in at the new channel, and that is not learnt"
 
 
 @pytest.mark.parametrize("freq", [2412, 2462])
