@@ -11,6 +11,7 @@ import pytest
 
 from shared import bundle, layout
 from shared.errors import BundleError
+from shared.manifest import parse_manifest
 from tests.fakes import V1, V2, Workshop, bundle_files
 
 
@@ -128,6 +129,20 @@ def test_a_signed_manifest_of_another_shape_is_refused(
     with pytest.raises(BundleError) as error:
         bundle.verify(raw, workshop.allowed)
     assert error.value.code == "manifest"
+
+
+def test_a_signed_manifest_that_announces_too_large_a_file_is_refused_before_the_file_is_read() -> None:
+    def announcing(size: int) -> bytes:
+        entry = {"size": size, "sha256": "0" * 64}
+        files = {**dict.fromkeys(bundle.FILES, {"size": 1, "sha256": "0" * 64}), "agent.yaml": entry}
+        fields = {"schema": 1, "agent": "wifi", "version": V1, "serial": 1, "audience": "*", "files": files}
+        return bundle.canonical(fields)
+
+    limit = bundle.LIMITS["agent.yaml"]
+    assert parse_manifest(announcing(limit)).files["agent.yaml"].size == limit
+    with pytest.raises(BundleError) as error:
+        parse_manifest(announcing(limit + 1))
+    assert error.value.code == "too_large"
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"null", b'{"a":1', b"[" * 100_000, b"\xff\xfe", b"NaN"])

@@ -84,3 +84,15 @@ def test_a_folder_is_not_opened_through_a_link(tmp_path: Path) -> None:
         pass
     with pytest.raises(OSError, match="link"), layout.open_folder(tmp_path / "link"):
         pass
+
+
+def test_links_and_files_are_neither_agents_nor_versions(tmp_path: Path) -> None:
+    real = tmp_path / "wifi" / "20250607_230000"
+    real.mkdir(parents=True)
+    (tmp_path / "sshd").symlink_to("wifi")
+    (tmp_path / "dhcp").write_text("no folder")
+    (tmp_path / "wifi" / "20250608_230000").symlink_to(real)
+    (tmp_path / "wifi" / "20250609_230000").write_text("no folder")
+    assert layout.agents_in(tmp_path) == ["wifi"]
+    assert layout.versions_in(tmp_path, "wifi") == ["20250607_230000"]
+    assert layout.agents_in(tmp_path / "nowhere") == []
