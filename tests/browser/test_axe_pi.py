@@ -29,7 +29,7 @@ PAGES = {
     "calm": ("/", "/notifications"),
     "no-database": ("/",),
     "dead": ("/",),
-    "crowded": ("/", "/incidents", "/performance"),
+    "crowded": ("/", "/incidents", "/performance", "/incidents/11"),
 }  # fmt: skip
 
 
@@ -66,4 +66,9 @@ def test_no_page_of_the_pi_has_a_serious_finding_or_scrolls_sideways(
             driver.get(sites[name] + path)
             seen[f"{name} {path}"] = axe.findings(driver)  # which unfolds everything
             assert driver.execute_script(OVERFLOW) <= 0, f"{name} {path} scrolls sideways"
+            if name == "crowded" and dark:
+                for width in (320, 768):  # the smallest phone, and a tablet held upright
+                    look(driver, width, dark)
+                    assert driver.execute_script(OVERFLOW) <= 0, f"{path} scrolls sideways at {width}"
+                look(driver, 390, dark)
     assert not any(seen.values()), "\n".join(axe.in_words(path, found) for path, found in seen.items() if found)

@@ -153,6 +153,9 @@ def _checked(room: Room, body: Mapping[str, Any]) -> dict[str, Any]:
     if not names:
         raise ConfigError("export_file: name the export to learn from")
     found = tuple(dict.fromkeys(exports.find_export(room.settings.exports_dir, name).name for name in names))
+    start, end = moment("start_date", body.get("start_date")), moment("end_date", body.get("end_date"))
+    if start is not None and end is not None and start >= end:
+        raise ConfigError("start_date: it is not before end_date; swap or correct them")
     overrides = dict(flat(body.get("config_overrides") or {}))
     check_settings(room, body["agent"], overrides)
     labels = tuple(body.get("labels") or ())
@@ -161,8 +164,8 @@ def _checked(room: Room, body: Mapping[str, Any]) -> dict[str, Any]:
         "exports": found,
         "agent": body["agent"],
         "overrides": overrides,
-        "start": moment("start_date", body.get("start_date")),
-        "end": moment("end_date", body.get("end_date")),
+        "start": start,
+        "end": end,
         "labels": labels,
         "marks": body["marks"],
         "note": body.get("note", ""),
