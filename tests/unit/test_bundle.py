@@ -134,7 +134,7 @@ def test_a_signed_manifest_of_another_shape_is_refused(
 def test_a_signed_manifest_that_announces_too_large_a_file_is_refused_before_the_file_is_read() -> None:
     def announcing(size: int) -> bytes:
         entry = {"size": size, "sha256": "0" * 64}
-        files = {**dict.fromkeys(bundle.FILES, {"size": 1, "sha256": "0" * 64}), "agent.yaml": entry}
+        files = {name: {"size": 1, "sha256": "0" * 64} for name in bundle.FILES} | {"agent.yaml": entry}
         fields = {"schema": 1, "agent": "wifi", "version": V1, "serial": 1, "audience": "*", "files": files}
         return bundle.canonical(fields)
 
