@@ -148,7 +148,7 @@ def test_workers_are_not_overlooked_while_dask_looks_after_itself(dask: DaskClus
         thread = threading.Thread(target=refresh)
         thread.start()
         try:
-            assert {len(team.engine.workers()) for _ in range(50)} == {2}
+            assert {len(team.engine.workers()) for _ in range(20)} == {2}
         finally:
             over.set()
             thread.join()
@@ -170,7 +170,7 @@ def test_what_cannot_be_read_is_said_as_ever(dask: DaskCluster, log: Path, tmp_p
 
 
 def test_a_worker_without_pipit_is_left_out(
-    dask: DaskCluster, log: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    patient: None, dask: DaskCluster, log: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "trainer.py").touch()  # something else of that name
     before = dask.known()
