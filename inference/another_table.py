@@ -8,6 +8,7 @@ was read, which has another time now. Reading goes on with the rows of the windo
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -20,7 +21,7 @@ SAME_S = 0.001  # a row's time is read the same every time, but for rounding
 
 def begin_again(source: LogSource, cursor: Cursor, head: Head, closed: Iterable[float]) -> Cursor:
     """Where to go on in a table that is another one; `closed`: up to when each agent has judged."""
-    since = min([cursor.moved, *closed])
+    since = min([cursor.moved, *(time for time in closed if math.isfinite(time))])
     first = source.first_id_since(since)
     before = head.max_id - 1 if first is None else first - 1
     logger.warning(

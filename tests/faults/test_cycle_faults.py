@@ -17,8 +17,9 @@ from inference.cycle import Limits, Standing, run_cycle
 from inference.disk import BALLAST_BYTES, Disk
 from inference.judging import Judges
 from inference.postgres import PostgresSource
-from inference.source import Cursor, Head
+from inference.source import Cursor, Head, start_cursor
 from inference.steady import SteadyClock
+from shared.frame import parse_time
 from shared.values import Row
 from tests.contracts.test_sources import POSTGRES_TABLE
 from tests.fakes_judge import FakeJudge, fake_slot
@@ -228,6 +229,18 @@ def test_a_restored_table_whose_new_ids_have_passed_the_cursor_is_noticed_after_
     assert {each.window_start - START: each.rows for each in pi.verdicts()} == {0: 200, 600: 150}
     pi.restart()
     assert not pi.cycle().begun_again, "it is the known one now"
+
+
+def test_a_table_that_is_restored_before_anything_was_read_is_noticed_too(tmp_path: Path) -> None:
+    pi = Pi(tmp_path)
+    pi.write(*rows_of(range(1, 201), 1))
+    pi.now = START + 250
+    pi.standing.cursor = start_cursor(pi.source, "now", parse_time)
+    restored(pi, 100)
+    pi.write(*rows_of(range(101, 111), 400))
+    pi.now = START + 700
+    assert pi.cycle().begun_again
+    assert sum(each.rows for each in pi.verdicts()) == 10
 
 
 def test_deleting_the_newest_rows_is_not_taken_for_a_new_table(tmp_path: Path) -> None:
