@@ -126,6 +126,14 @@ def test_an_armour_that_is_not_canonical_is_refused(key: Path) -> None:
     assert code_of(DATA, sshsig.armour(blob + b"\0"), allowed(key)) == "signature"
 
 
+def test_a_signature_over_a_weak_hash_is_refused_although_the_key_is_listed(key: Path) -> None:
+    blob = base64.b64decode("".join(signing.sign(DATA, key, signing.LIBRARY).decode().split("\n")[1:-2]))
+    weak = blob.replace(sshsig.string(b"sha512"), sshsig.string(b"md5"))
+    assert weak != blob
+    with pytest.raises(BundleError, match="an unknown hash"):
+        sshsig.parse(sshsig.armour(weak))
+
+
 def test_a_key_is_never_overwritten(key: Path) -> None:
     with pytest.raises(ConfigError, match="exists already"):
         signing.make_key(key, "again")
