@@ -35,7 +35,7 @@ def team_of(settings: Settings, given: str | None = None) -> Iterator[Team | Non
     except ImportError as error:
         raise ConfigError(
             f"--cluster {address}: Dask is not installed here ({error}); `make cluster` installs it, "
-            "or `pip install 'pipit[trainer,cluster]'`"
+            "and so does requirements-cluster.lock"
         ) from error
     from trainer.cluster_team import ClusterTeam
 
