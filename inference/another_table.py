@@ -28,7 +28,8 @@ def begin_again(source: LogSource, cursor: Cursor, head: Head, closed: Iterable[
         "the log table counts its ids anew, reading goes on with newer rows last_id=%d newest_id=%d after_id=%d",
         cursor.last, head.max_id, before,
     )  # fmt: skip
-    return Cursor(0, before, expired=cursor.expired)
+    nothing_read = cursor.first == cursor.last  # rows below were to be neither read nor missed
+    return Cursor(before if nothing_read else 0, before, expired=cursor.expired)
 
 
 def was_replaced(source: LogSource, cursor: Cursor) -> bool:
