@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shared.errors import ExportError
 from shared.model import Model
 from trainer.evaluate import evaluate, evaluate_injected
 from trainer.evaluation import Evaluation
@@ -70,7 +71,7 @@ def assess(
     thresholds: of the gate; None: those that the model was made with. budget: another alert line than the bundle's.
 
     Raises:
-        ExportError: an export cannot be read.
+        ExportError: an export cannot be read, or holds nothing that the model judges.
     """
     source = Source(exports, start, end, check)
 
@@ -85,6 +86,11 @@ def assess(
         )
     else:
         found = _injected(model, source, budget, seed, faults_each, check, told)
+    if not found.windows:
+        raise ExportError(
+            f"evaluate: nothing to measure in {', '.join(path.name for path in exports)}: no window of "
+            f"{', '.join(model.spec.programs[:3])} that {model.agent}_{model.version} judges"
+        )
     told(1.0)
     events = found.events
     asked = asked_of(model.metadata) if thresholds is None else thresholds

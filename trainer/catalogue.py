@@ -19,6 +19,7 @@ from shared import layout
 from shared.errors import PipitError, StoreError
 from shared.values import iso
 from trainer import history, registry
+from trainer.gate import decided
 from trainer.history import Transfer
 from trainer.registry import ModelEntry
 
@@ -88,10 +89,10 @@ def add_evaluation(
 
 
 def gate_of(metadata: Mapping[str, Any], kept: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:
-    """The gate that counts: of the newest evaluation, else the one that the version was made with."""
+    """The gate that counts: of the newest evaluation that measured what it asks for, else the one it was made with."""
     for evaluation in reversed(kept.get("evaluations", ())):
         gate = evaluation.get("gate") if isinstance(evaluation, Mapping) else None
-        if isinstance(gate, Mapping):
+        if isinstance(gate, Mapping) and decided(gate):
             return gate
     made = metadata.get("gate")
     return made if isinstance(made, Mapping) else {}

@@ -20,7 +20,8 @@ from trainer.cli_record import Run, recorded
 from trainer.cli_registry import state_of
 from trainer.config import Settings
 from trainer.events_found import Outcome
-from trainer.given import moment
+from trainer.gate import decided
+from trainer.given import span
 from trainer.labels import faults_of, read_labels
 from trainer.limits import limited
 from trainer.model_config import load_model_config, parse_override
@@ -70,7 +71,7 @@ def evaluate(
     config = load_model_config(None, dict(parse_override(text) for text in sets))
     given = "evaluation.thresholds" in config.source
     episodes = faults_of(read_labels(labels)) if labels else ()
-    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
+    start, end = span(start_date, end_date)
     model = bundled_model(settings.models_dir, agent, version)
     order = EvaluateOrder(agent, version, ", ".join(path.name for path in exports))
     keep = nullcontext(Run(())) if no_record else recorded(settings.state_dir, order, ("measure",))
@@ -119,7 +120,9 @@ def _tell(found: Assessment) -> None:
     for one in evaluation.outcomes:
         if one.visible is not False and not one.found:
             click.echo(clean(_missed(one)))
-    words = "passed" if found.gate.passed else f"missed: {found.gate.reason}"
+    notes = "; ".join(f"{check.metric}: {check.note}" for check in found.gate.checks if check.note)
+    words = "passed" if decided(found.gate.as_json()) else f"not decided ({notes}), so the one before counts"
+    words = words if found.gate.passed else f"missed: {found.gate.reason}"
     click.echo(f"gate: {words}")
 
 

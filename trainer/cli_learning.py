@@ -15,7 +15,7 @@ from shared.agent import AgentSpec
 from trainer import marks as said
 from trainer import targets
 from trainer.config import Settings
-from trainer.given import find_agent, moment
+from trainer.given import find_agent, span
 from trainer.labels import Episode, parse_labels, read_labels
 from trainer.model_config import TrainConfig, load_model_config, parse_override
 
@@ -69,7 +69,7 @@ def read_learning(
     """
     spec = find_agent(settings, agent)
     config = load_model_config(file or settings.model_config_file, dict(parse_override(text) for text in sets))
-    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
+    start, end = span(start_date, end_date)
     episodes = read_labels(labels) if labels else ()
     if marks:
         episodes += _marked(settings.state_dir, spec.name)

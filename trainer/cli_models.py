@@ -17,6 +17,7 @@ from shared.errors import ConfigError
 from trainer import archive, catalogue, history, registry
 from trainer.cli_registry import state_of
 from trainer.config import Settings
+from trainer.gate import decided
 from trainer.progress import shown_progress
 from trainer.versions import bundled_model, shown_difference
 
@@ -70,10 +71,7 @@ def _line(entry: registry.ModelEntry, kept: Any) -> str:
 def _gate_words(gate: Mapping[str, Any]) -> str:
     if not gate.get("passed", True):
         return "GATE MISSED"
-    checks = gate.get("checks") or ()
-    return (
-        "gate passed" if not checks or any(check.get("value") is not None for check in checks) else "gate not measured"
-    )
+    return "gate passed" if decided(gate) else "gate not measured"
 
 
 def _later(settings: Settings, entry: registry.ModelEntry) -> dict[str, Any]:

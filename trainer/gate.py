@@ -35,6 +35,7 @@ WORDS = {
     "median_delay_s": "Median delay",
 }
 LEAST_EPISODES = 8  # fewer say nothing about a share of found ones
+NOT_CHECKED = "not checked"
 CHANCE = 0.05  # a rate is over its bound only when so many would come by chance in fewer cases than this
 
 
@@ -98,7 +99,7 @@ def check_gate(
         if value is None:
             note = "not measured"
         elif metric in ("episode_recall", "named_right") and metrics.get("episodes", LEAST_EPISODES) < LEAST_EPISODES:
-            note = f"only {metrics.get('episodes', 0):g} episodes: not checked"
+            note = f"only {metrics.get('episodes', 0):g} episodes: {NOT_CHECKED}"
         elif metric == "false_incidents_per_host_week" and value > bound:
             passed = poisson_tail(false, bound * host_weeks) < CHANCE
             passed = not passed
@@ -117,6 +118,12 @@ def poisson_tail(count: int, mean: float) -> float:
     """
     below = sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(min(count, 170)))
     return max(0.0, 1 - below)
+
+
+def decided(gate: Mapping[str, Any]) -> bool:
+    """Was anything measured that a gate's JSON asks for? What was not is no reason to pass a gate that was missed."""
+    checks = gate.get("checks") or ()
+    return not checks or any(c.get("value") is not None and NOT_CHECKED not in str(c.get("note", "")) for c in checks)
 
 
 def missed(gate: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

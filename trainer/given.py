@@ -41,3 +41,15 @@ def moment(option: str, text: str | None) -> float | None:
         return parse_time(text)
     except ValueError as error:
         raise ConfigError(f"{option} {text!r} is no date; write one like 2026-03-01 or 2026-03-01T12:00:00Z") from error
+
+
+def span(start_date: str | None, end_date: str | None) -> tuple[float | None, float | None]:
+    """The times that --start-date and --end-date name.
+
+    Raises:
+        ConfigError: one is no time, or nothing can lie between them.
+    """
+    start, end = moment("--start-date", start_date), moment("--end-date", end_date)
+    if start is not None and end is not None and start >= end:
+        raise ConfigError(f"--start-date {start_date} is not before --end-date {end_date}; swap or correct them")
+    return start, end

@@ -6,6 +6,7 @@ import errno
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,20 @@ def test_notes_and_evaluations_stay_when_the_rest_is_written_anew(models: Path, 
     kept = catalogue.kept_of(models, "wifi", VERSIONS[0])
     assert kept["notes"][0]["text"] == "before the move"
     assert [one["metrics"]["recall"] for one in kept["evaluations"]] == list(range(2, 12)), "the newest ten"
+
+
+@pytest.mark.parametrize(
+    ("check", "counts"),
+    [
+        ({"value": 0.9, "note": ""}, True),
+        ({"value": None, "note": "not measured"}, False),
+        ({"value": 0.0, "note": "only 3 episodes: not checked"}, False),
+    ],
+)
+def test_a_missed_gate_is_lifted_only_by_what_was_measured(check: dict[str, Any], counts: bool) -> None:
+    missed = {"passed": False, "reason": "recall 0.4 is under 0.5", "checks": [{"value": 0.4, "passed": False}]}
+    later = {"gate": {"passed": True, "reason": "", "checks": [{**check, "metric": "episode_recall", "passed": True}]}}
+    assert catalogue.gate_of({"gate": missed}, {"evaluations": [later]})["passed"] is counts
 
 
 def test_two_writers_lose_nothing(models: Path, tmp_path: Path) -> None:

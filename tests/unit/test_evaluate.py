@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.errors import ConfigError, ExportError
 from tests import measured
 from trainer import assess as assess_module
 from trainer import compare as compare_module
@@ -20,6 +21,7 @@ from trainer.assess import assess
 from trainer.evaluate import evaluate
 from trainer.evaluation import Evaluation
 from trainer.events_found import false_incidents, incidents
+from trainer.given import span
 from trainer.holdout import held_back_from
 from trainer.judged import LABELS
 from trainer.labels import Episode
@@ -141,6 +143,22 @@ def test_a_log_in_any_order_measures_the_same_and_tells_how_far_it_is(tmp_path: 
     assert (told[0], told[-1]) == (0.0, 1.0)
     assert told == sorted(told)
     assert len(set(told)) > 2, "more than beginning and end"
+
+
+def test_a_span_that_ends_before_it_begins_is_said_at_once() -> None:
+    assert span("2026-03-01", None) == (1_772_323_200.0, None)
+    with pytest.raises(ConfigError, match="is not before --end-date 2026-03-01"):
+        span("2026-03-09", "2026-03-01")
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_log_of_other_programs_is_refused_and_no_success(tmp_path: Path, labelled: bool) -> None:
+    """Its gate would pass, for nothing was missed."""
+    (tmp_path / "cron.csv").write_text(
+        "timestamp,host,program,message\n" + "2026-03-12T06:00:00Z,ap1,cron,a job ran\n" * 50
+    )
+    with pytest.raises(ExportError, match=r"nothing to measure in cron\.csv"):
+        assess(measured.model(), [tmp_path / "cron.csv"], measured.episodes() if labelled else ())
 
 
 # --- while training ----------------------------------------------------------------------------------------------
