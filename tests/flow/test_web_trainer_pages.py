@@ -288,3 +288,14 @@ def test_shipping_what_a_pi_will_refuse_is_said_before(client: FlaskClient, tmp_
     assert "<b>pi-lab runs a version that was signed later</b>" in page
     assert 'href="/rollback?target=pi-lab&amp;agent=wifi"' in page
     assert "signed later" not in client.get("/ship?model=wifi_20260313_000000&to=pi-lab").get_data(as_text=True)
+
+
+def test_a_pi_is_changed_in_the_form_that_it_was_added_with(client: FlaskClient) -> None:
+    page = client.get("/fleet?change=pi-lab").get_data(as_text=True)
+    for typed in ('value="pi-lab"', 'value="sftp://pipit@10.0.4.11/inbox"', 'value="home"', ">Save pi-lab<"):
+        assert typed in page
+    fields = {"name": "pi-lab", "url": "sftp://pipit@10.0.4.99/inbox", "groups": "home, cellar"}
+    said = follow(client, post(client, "/fleet/targets", "/fleet", **fields))
+    assert "pi-lab was changed. What it runs stays as it is." in said
+    assert "10.0.4.99" in said
+    assert ">Save" not in client.get("/fleet?change=nobody").get_data(as_text=True)

@@ -47,13 +47,15 @@ def add_pages(app: Flask) -> None:
 
 def fleet() -> ResponseReturnValue:
     """The known Pis, what they were last heard to run, and what became of the last transfer."""
-    return _fleet_page({}, {})
+    chosen = this_room().targets().get(request.args.get("change", ""))
+    return _fleet_page(_as_typed(chosen) if chosen else {}, {})
 
 
 def target_add() -> ResponseReturnValue:
     """Add a Pi, or change one."""
     room, given = this_room(), {name: request.form.get(name, "").strip() for name in TARGET_FIELDS}
     groups = tuple(part.strip() for part in given["groups"].split(",") if part.strip())
+    was_there = given["name"] in room.targets()
     try:
         one = api_fleet.parse(given["name"], given["url"], given["identity"], given["known_hosts"], groups)
         targets.add_target(room.state_dir, one)
@@ -62,7 +64,8 @@ def target_add() -> ResponseReturnValue:
         field = next((name for name in ("identity", "known_hosts", "url") if said.startswith(f"{name}:")), "")
         field = field or ("name" if "a name has" in said else "url")
         return _fleet_page(given, {field: said.removeprefix(f"{field}: ")}), 400
-    session["notice"] = f"{one.name} is in the list. Nothing was sent to it yet."
+    became = "was changed. What it runs stays as it is." if was_there else "is in the list. Nothing was sent to it yet."
+    session["notice"] = f"{one.name} {became}"
     return redirect(url_for("fleet"), 303)
 
 
@@ -146,10 +149,17 @@ def _fleet_page(given: Mapping[str, str], errors: Mapping[str, str]) -> str:
     groups = sorted({group for target in room.targets().values() for group in target.groups})
     return render_template(
         "fleet.html", at="Fleet", live=LIVE_SHIPPING_S if shipping else LIVE_S, table=table, newest=newest, models=models[:30],
-        groups=groups, sent=transfer_words.transfers(room.transfers(limit=TRANSFERS_SHOWN), now), given=given, errors=errors,
+        groups=groups, names=list(room.targets()), given=given, errors=errors,
+        sent=transfer_words.transfers(room.transfers(limit=TRANSFERS_SHOWN), now),
         shipping=[(job, job_words.headline(job, room.jobs.position(job), now), job_words.steps(job)) for job in shipping],
         headline=fleet_words.headline(table, newest), beside=beside, shown=PIS_SHOWN, behind=catch_up_page.lacking(room, "all"),
     )  # fmt: skip
+
+
+def _as_typed(one: Target) -> dict[str, str]:
+    """A Pi as its form was filled in."""
+    paths = {"identity": one.identity or "", "known_hosts": one.known_hosts or ""}
+    return {"name": one.name, "url": one.url, "groups": ", ".join(one.groups)} | {k: str(v) for k, v in paths.items()}
 
 
 def _members(room: Room, to: str) -> list[Target]:
