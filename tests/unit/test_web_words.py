@@ -66,3 +66,11 @@ def test_a_version_tells_when_it_was_made() -> None:
 def test_an_unknown_severity_is_shown_as_medium_not_dropped() -> None:
     assert words.severity_class("critical") == "high"
     assert words.severity_class("weird") == "mid"
+
+
+def test_a_share_is_as_exact_as_it_needs_and_a_list_no_longer_than_one_reads() -> None:
+    assert [words.plain_share(part) for part in (1.0, 0.976, 0.5, 0.0)] == ["100 %", "97.6 %", "50 %", "0 %"]
+    assert words.some_of(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert words.some_of(["a", "b", "c"]) == "a, b and c"
+    assert words.role("ap") == "access points"
+    assert words.role("printer") == "printer"
