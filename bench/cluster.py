@@ -22,10 +22,10 @@ from bench.large import COPIES, WEEKS
 from shared.agent import builtin_agents
 from tests.dask_server import DaskCluster, find_dask
 from tests.services import running
-from trainer.cluster import Dask
-from trainer.cluster_team import ClusterTeam
-from trainer.reading import Share, Task, _dealt, read, read_share
-from trainer.source import Source
+from trainer.cluster.connection import Dask
+from trainer.cluster.team import ClusterTeam
+from trainer.windows.reading import Share, Task, _dealt, read, read_share
+from trainer.windows.source import Source
 
 ROUNDS = 3
 SHARES = (1, 2, 4, 6, 12)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from inference import state  # noqa: E402 (the path must be set first: this runs as a script)
 from inference.cycle import Limits, Standing, run_cycle  # noqa: E402
-from inference.judging import Judges  # noqa: E402
+from inference.judging.judges import Judges  # noqa: E402
 from inference.models import ModelSlot, Serving  # noqa: E402
 from inference.postgres import PostgresSource  # noqa: E402
 from inference.source import Cursor  # noqa: E402

@@ -28,7 +28,7 @@ from tests.services import free_port
 from tests.web_client import set_up
 from trainer.config import Settings
 from trainer.jobs import RUNNING, JobStore
-from trainer.orders import TrainOrder
+from trainer.tasks.orders import TrainOrder
 from trainer.web.app import create_app
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "wifi-train.csv.gz"

@@ -23,8 +23,8 @@ from inference.sqlite_source import create_table
 from shared import bundle, layout
 from tests.services import dies_with_parent
 from tests.sshd_server import SshdServer
+from trainer.fitting.promise import with_promise
 from trainer.keys import ensure_key
-from trainer.promise import with_promise
 from trainer.registry import publish
 from trainer.targets import connect, parse_target
 

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from examples.stage import HERE, PROJECT, DemoError, Feed, Program, feed_logs, laptop, pi, seconds, sftp_server
-from inference import state_read
+from inference.keeping import reading as state_read
 from shared import layout
 from shared.bundle import canonical
 from shared.clean import clean

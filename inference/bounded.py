@@ -136,14 +136,14 @@ def _error(kind: str, code: str, message: str) -> dict[str, Any]:
 
 def _analyze(given: dict[str, Any]) -> dict[str, Any]:
     """Rows through a model, as the daemon would judge them."""
-    from inference.analyze import analyze
+    from inference.judging.analyze import analyze
 
     return analyze(Path(given["folder"]), given["rows"], given.get("budget"))
 
 
 def _validate(given: dict[str, Any]) -> dict[str, Any]:
-    from inference.drifting import DriftReport
-    from inference.validator import validate
+    from inference.watching.drifting import DriftReport
+    from inference.watching.validator import validate
 
     drift = given.get("drift")
     found = validate(
@@ -154,8 +154,8 @@ def _validate(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drift(given: dict[str, Any]) -> dict[str, Any]:
-    from inference import state_read
-    from inference.drifting import DriftSettings, measure_drift
+    from inference.keeping import reading as state_read
+    from inference.watching.drifting import DriftSettings, measure_drift
 
     db = state_read.connect_read(Path(given["state"]))
     settings = DriftSettings(**given["settings"])

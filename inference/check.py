@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 
 from inference.config import Settings
 from inference.cures import REDIS, cured
-from inference.disk import Disk
+from inference.keeping.disk import Disk
+from inference.keeping.file import check_form
+from inference.keeping.reading import connect_read
 from inference.live import Connection, RedisError, check_url
-from inference.opening import describe_source, open_source
 from inference.publishing import CLOCK_TOLERANCE_S
-from inference.state_file import check_form
-from inference.state_read import connect_read
+from inference.sources.opening import describe_source, open_source
 from shared import layout
 from shared.clean import clean
 from shared.errors import PipitError

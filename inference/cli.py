@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inference.config import Settings
 
 # Commands of other files: the daemon's own start must not pay for importing them.
-LAZY = {"incidents": "inference.cli_incidents:incidents", "models": "inference.cli_models:models"}
+LAZY = {"incidents": "inference.commands.incidents:incidents", "models": "inference.commands.models:models"}
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -68,7 +68,7 @@ def run(load: _Given) -> None:
 @click.pass_obj
 def once(load: _Given, as_json: bool) -> None:
     """Take models in and judge everything that waits, once; then end."""
-    from inference.once import run_once
+    from inference.commands.once import run_once
 
     report = run_once(load())
     if as_json:
@@ -89,7 +89,7 @@ def _once_text(report: dict[str, Any]) -> str:
 @click.pass_obj
 def status(load: _Given, as_json: bool) -> int:
     """What the daemon last said, which models serve, what was found in the last day."""
-    from inference.report import status_report, status_text
+    from inference.commands.report import status_report, status_text
 
     report = status_report(load())
     click.echo(json.dumps(report) if as_json else status_text(report))
@@ -105,7 +105,7 @@ def status(load: _Given, as_json: bool) -> int:
 @click.pass_obj
 def pull(load: _Given, version: str | None, agent: str | None, check_only: bool, timeout: float, as_json: bool) -> None:
     """Fetch VERSION (or `latest`) from the trainer and activate it; without VERSION list what the trainer has."""
-    from inference.cli_pull import check_trainer, list_offers, pull_version
+    from inference.commands.pull import check_trainer, list_offers, pull_version
 
     settings = load()
     if check_only:
@@ -127,7 +127,7 @@ def pull(load: _Given, version: str | None, agent: str | None, check_only: bool,
 @click.pass_obj
 def replay(load: _Given, export: Path, bundle: Path, as_json: bool, show_all: bool, budget: float | None) -> None:
     """Judge an export exactly as the daemon judges the log; with --json every window is one line."""
-    from inference.replaying import replay_export, verdict_text
+    from inference.commands.replaying import replay_export, verdict_text
 
     folder = bundle.resolve()  # a person may name the link `active`; only an inbox's links are never followed
     for verdict in replay_export(load(), export, folder, budget, progress=sys.stderr.isatty()):

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from inference.disk import Disk
+from inference.keeping.disk import Disk
 from inference.systemd import Notifier
 from shared.errors import PipitError
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.another_table import begin_again, note_on, told_of, was_replaced
 from inference.incidents import Incidents
-from inference.judging import Judges
-from inference.revising import Reviser
+from inference.judging.judges import Judges
+from inference.judging.revising import Reviser
 from inference.source import BATCH_ROWS, Batch, Cursor, Head, LogSource
+from inference.sources.another_table import begin_again, note_on, told_of, was_replaced
+from inference.sources.steady import SteadyClock
 from inference.state import State
-from inference.steady import SteadyClock
 from shared.values import SILENT, WINDOW_ROWS, Row, Verdict
 
 logger = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ import logging
 import sqlite3
 from collections.abc import Callable
 
-from inference import switches
-from inference.budgets import budgets
-from inference.challenging import Awake, Challengers
-from inference.judging import Judges
-from inference.ledger import Ledger
+from inference.bundles.ledger import Ledger
+from inference.judging.challenging import Awake, Challengers
+from inference.judging.judges import Judges
+from inference.keeping.writing import PAUSED, end_incidents
 from inference.models import ModelSlot, Serving
-from inference.state_write import PAUSED, end_incidents
+from inference.said import switches
+from inference.said.budgets import budgets
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference import drifting, performance, switches
-from inference.drifting import DriftReport, DriftSettings
-from inference.performance import Performance
+from inference.said import switches
+from inference.watching import drifting, performance
+from inference.watching.drifting import DriftReport, DriftSettings
+from inference.watching.performance import Performance
 
 if TYPE_CHECKING:
     from inference.config import Settings

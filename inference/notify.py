@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from inference import channels, outbox
-from inference.channels import Channel
 from inference.config import Settings, load_settings
-from inference.outbox import Message
+from inference.telling import channels, outbox
+from inference.telling.channels import Channel
+from inference.telling.outbox import Message
 from shared.clean import clean
 from shared.config import environ
 from shared.errors import ConfigError, PipitError, StoreError

@@ -12,11 +12,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from inference.columns import check_types, find_columns
 from inference.cures import DATABASE, cured
 from inference.lean import without
-from inference.postgres_sql import COLUMNS, INDEXES, SESSION, SLOW_CURSOR, SLOW_SPAN, Queries, micros, row_of, text_of
 from inference.source import BATCH_ROWS, EARLIEST_S, LATEST_S, Batch, Cursor, Head
+from inference.sources.columns import check_types, find_columns
+from inference.sources.postgres_sql import (
+    COLUMNS,
+    INDEXES,
+    SESSION,
+    SLOW_CURSOR,
+    SLOW_SPAN,
+    Queries,
+    micros,
+    row_of,
+    text_of,
+)
 from shared.errors import SourceError
 from shared.values import Row
 

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from inference.agents import AGENTS_KEY, CAPABILITIES, FILES_KEY, AgentFiles
-from inference.challenging import Awake
 from inference.config import Settings
 from inference.cycle import CycleReport
+from inference.judging.challenging import Awake
 from inference.live import Live
 from inference.metrics import Metrics
 from inference.models import ModelSlot
-from inference.opening import describe_source
+from inference.sources.opening import describe_source
 from inference.state import State
 from shared.errors import StoreError
 from shared.layout import model_id

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from inference.trainer_api import Offer, TrainerApi
+from inference.bundles.trainer_api import Offer, TrainerApi
 from shared import bundle, layout
 from shared.errors import BundleError, ConfigError, RequestError, StoreError
 

@@ -12,17 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from inference import bundle_store as rows
 from inference import probe as trial
-from inference.beside import seat_beside
-from inference.bundle_store import BundleStore
-from inference.fallback import end_probations
-from inference.handing import hand_out_marks
-from inference.inbox import Candidate, new_links
-from inference.models import ModelSlot
-from inference.outcomes import refuse, settle, write_receipts
-from inference.probation import read_promise
-from inference.reconciling import (
+from inference.bundles import store as rows
+from inference.bundles.beside import seat_beside
+from inference.bundles.fallback import end_probations
+from inference.bundles.inbox import Candidate, new_links
+from inference.bundles.outcomes import refuse, settle, write_receipts
+from inference.bundles.probation import read_promise
+from inference.bundles.reconciling import (
     ACTIVATE,
     CHALLENGER,
     GOOD,
@@ -40,8 +37,11 @@ from inference.reconciling import (
     load_bundle,
     load_real_model,
 )
-from inference.starting import start, stop
-from inference.taking import fetch, keep_copy, try_out
+from inference.bundles.starting import start, stop
+from inference.bundles.store import BundleStore
+from inference.bundles.taking import fetch, keep_copy, try_out
+from inference.models import ModelSlot
+from inference.said.handing import hand_out_marks
 from shared.layout import ACTIVE
 
 __all__ = [

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     from inference.coming_up import come_up
     from inference.config import Settings, load_settings
     from inference.daemon import Daemon
-    from inference.disk import Disk
+    from inference.keeping.disk import Disk
     from inference.systemd import Notifier
     from shared.clean import clean
     from shared.logs import setup_logging

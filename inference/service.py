@@ -8,28 +8,30 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from inference import marks, probation, reconcile, state
-from inference import state_read as read
-from inference.alarms import Alarms
-from inference.bench import Judging
-from inference.bundle_store import BundleStore
-from inference.challenging import ChallengedJudges
+from inference import reconcile, state
+from inference.bundles import probation
+from inference.bundles.ledger import Ledger
+from inference.bundles.reconciling import load_kept, reconcile_settings
+from inference.bundles.store import BundleStore
 from inference.config import Settings
-from inference.courier import Courier
 from inference.cycle import CycleReport, Limits, Standing, run_cycle
-from inference.disk import Disk
 from inference.following import Following
-from inference.ledger import Ledger
+from inference.judging.bench import Judging
+from inference.judging.challenging import ChallengedJudges
+from inference.judging.revising import Reviser
+from inference.keeping import reading as read
+from inference.keeping.disk import Disk
 from inference.live import check_url
 from inference.models import ModelSlot, Serving
 from inference.monitor import Monitor
-from inference.oddities import Oddities
-from inference.opening import begin, open_source
 from inference.publishing import Publisher, resident_mb
-from inference.reconciling import load_kept, reconcile_settings
-from inference.revising import Reviser
-from inference.steady import SteadyClock
-from inference.telling import Teller
+from inference.said import marks
+from inference.sources.opening import begin, open_source
+from inference.sources.steady import SteadyClock
+from inference.telling.alarms import Alarms
+from inference.telling.choosing import Teller
+from inference.telling.courier import Courier
+from inference.telling.oddities import Oddities
 from shared.config import environ
 from shared.errors import SourceError, StoreError
 

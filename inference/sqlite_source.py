@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inference.columns import find_columns
 from inference.source import BATCH_ROWS, EARLIEST_S, LATEST_S, Batch, Cursor, Head
-from inference.sqlite_sql import Queries
+from inference.sources.columns import find_columns
+from inference.sources.sqlite_sql import Queries
 from shared.errors import SourceError
 from shared.frame import parse_severity, parse_time
 from shared.values import NO_SEVERITY, Row

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from inference.incidents import Incident, Incidents
-from inference.reopen import MOST_REOPENED, Reopen
-from inference.silences import Heard, take_back
+from inference.judging.reopen import MOST_REOPENED, Reopen
+from inference.judging.silences import Heard, take_back
+from inference.keeping.file import check_form, connect, open_checked, transaction
+from inference.keeping.writing import mend, open_incidents, revise_verdicts, save_hosts, save_verdicts
 from inference.source import Cursor
-from inference.state_file import check_form, connect, open_checked, transaction
-from inference.state_write import mend, open_incidents, revise_verdicts, save_hosts, save_verdicts
 from shared.values import Verdict
 
 __all__ = ["NOTHING_HEARD", "State", "Tell", "check_form", "connect", "open_checked", "transaction"]

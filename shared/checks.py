@@ -9,10 +9,10 @@ from dataclasses import replace
 from shared.agent import UNUSUAL, AgentSpec
 from shared.causes import faults_of
 from shared.feature_table import FeatureTable
-from shared.formula import FormulaError
-from shared.lexicon import Lexicon
+from shared.formulas.formula import FormulaError
+from shared.formulas.lexicon import Lexicon
+from shared.formulas.vocabulary import compile_formula
 from shared.rules import RuleBook
-from shared.vocabulary import compile_formula
 
 
 def check_spec(spec: AgentSpec) -> list[str]:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.agent import AgentSpec
-from shared.formula import Evaluate, FormulaError
-from shared.lexicon import Lexicon
+from shared.formulas.formula import Evaluate, FormulaError
+from shared.formulas.lexicon import Lexicon
+from shared.formulas.vocabulary import Formula, compile_formula
 from shared.panes import Keys, View
 from shared.rules import names_in_rules
-from shared.vocabulary import Formula, compile_formula
 
 ANY_ROLE = "any"  # the role of hosts of an agent that tells none apart
 MAX_PLANS = 4_096  # sets of events whose plan is remembered

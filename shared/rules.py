@@ -14,9 +14,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared import formula
 from shared.agent import AgentSpec, RuleSpec
-from shared.formula import Evaluate, FormulaError
+from shared.formulas import formula
+from shared.formulas.formula import Evaluate, FormulaError
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _FUNCTIONS = frozenset({"over", "over_now", "now", "normal", "max", "min", "and", "or", "not", "leaves", "times"})

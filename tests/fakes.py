@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from inference import bundle_store, probation, reconcile, state
-from inference.bundle_store import BundleStore
+from inference import reconcile, state
+from inference.bundles import probation
+from inference.bundles import store as bundle_store
+from inference.bundles.probation import ProbationRules
+from inference.bundles.store import BundleStore
 from inference.models import ModelSlot
-from inference.probation import ProbationRules
 from inference.probe import Limits
 from inference.reconcile import Outcome, ReconcileSettings
 from shared import bundle

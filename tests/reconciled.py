@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inference import probation
+from inference.bundles import probation
 from shared import layout
 from tests.fakes import Pi, Workshop
 from trainer.remote import LocalRemote

@@ -10,7 +10,7 @@ from shared.values import Row, iso
 
 START = 1_772_496_000.0  # 2026-03-03T00:00:00Z, a window's start
 AP, STATION = "hostapd", "wpa_supplicant"
-MAC = "0a:1b:2c:00:00:{:02x}"  # no stand-in of trainer/pseudonyms.py
+MAC = "0a:1b:2c:00:00:{:02x}"  # no stand-in of trainer/fitting/pseudonyms.py
 
 
 def row(time: float, message: str, host: str = "ap1", program: str = AP, severity: int = 6) -> Row:

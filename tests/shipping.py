@@ -9,7 +9,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from inference import probation
+from inference.bundles import probation
 from tests.fakes import Pi, Workshop
 from tests.sshd_server import SshdServer
 

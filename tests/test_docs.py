@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import subprocess
@@ -198,3 +199,17 @@ def test_every_make_target_says_what_it_does() -> None:
     phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
     assert phony
     assert [name for name in phony.group(1).split() if not re.search(rf"^{name}:.*## \S", text, re.MULTILINE)] == []
+
+
+def test_every_room_of_the_code_is_on_the_map() -> None:
+    """docs/development.md says of each folder what the folder says of itself."""
+    rooms = [place for name in ("trainer", "inference", "shared") for place in (ROOT / name).glob("*/__init__.py")]
+    told = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    missing = [
+        place.parent.relative_to(ROOT).as_posix()
+        for place in rooms
+        if f"| `{place.parent.relative_to(ROOT).as_posix()}/` | {ast.get_docstring(ast.parse(place.read_text()))} |"
+        not in told
+    ]
+    assert len(rooms) > 3
+    assert missing == []

@@ -15,24 +15,26 @@ import yaml
 from click.testing import CliRunner
 from marshmallow import Schema, fields, missing
 
-from shared import agent_schema, events, formula, panes, patterns, rules
+from shared import agent_schema, events, panes, patterns, rules
 from shared.agent import AgentSpec, load_agents, parse_agent
 from shared.errors import ConfigError
 from shared.events import EventParser
 from shared.features import FeatureExtractor, windows
+from shared.formulas import formula
+from shared.formulas.lexicon import Lexicon
+from shared.formulas.vocabulary import FUNCTIONS, compile_formula
 from shared.frame import open_export
 from shared.judge import Judge, replay
-from shared.lexicon import Lexicon
 from shared.model import load_model
 from shared.values import Verdict, iso
-from shared.vocabulary import FUNCTIONS, compile_formula
 from tests.agent_page import EXAMPLE, PAGE, code, first_file, lines_table, page_blocks, table, week
-from trainer import mine, pipeline
+from trainer import pipeline
 from trainer.cli import cli
 from trainer.doubts import doubts
 from trainer.model_config import load_model_config
 from trainer.pipeline import train
 from trainer.validate import validate
+from trainer.windows import mine
 
 TEXT = (EXAMPLE / "dhcp.yaml").read_bytes()
 SECTIONS: dict[str, type[Schema]] = {

@@ -38,8 +38,8 @@ DRIVERS = {
     "prometheus_client": ("inference/metrics.py", "trainer/metrics.py", "shared/web"),
     "cryptography": ("shared/signing.py",),
     "apprise": ("inference/notify.py",),
-    "distributed": ("trainer/cluster.py",),
-    "dask": ("trainer/cluster.py",),
+    "distributed": ("trainer/cluster/connection.py",),
+    "dask": ("trainer/cluster/connection.py",),
 }
 TRAINER_ONLY = {"sklearn", "joblib", "pandas", "scipy", "paramiko", "dask", "distributed"}
 UNPICKLERS = {"pickle", "joblib", "cloudpickle", "dill", "shelve", "marshal"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.evaluated import EVALUATION
-from trainer.facts import BudgetRow, LeftOut, NormalRange, ScoreCounts, SourceFile, TrainFacts
+from trainer.fitting.facts import BudgetRow, LeftOut, NormalRange, ScoreCounts, SourceFile, TrainFacts
 from trainer.gate import check_gate
 
 GATE = {"recall": 0.7, "precision": 0.7, "roc_auc": 0.8}

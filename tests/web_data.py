@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from inference import state
-from inference.bundle_store import BAD, GOOD, PROBATION, BundleStore
+from inference.bundles.store import BAD, GOOD, PROBATION, BundleStore
 from inference.incidents import Incidents
 from inference.source import Cursor
 from shared.bundle import FileEntry, Manifest

@@ -8,11 +8,14 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from inference import agents, channels, drifting, marks, mutes, outbox, performance, state, switches, validator
+from inference import agents, state
 from inference.cycle import CycleReport, Judged
-from inference.drifting import DriftReport, FeatureDrift
-from inference.performance import Performance
-from inference.validator import Check, Validation
+from inference.said import marks, mutes, switches
+from inference.telling import channels, outbox
+from inference.watching import drifting, performance, validator
+from inference.watching.drifting import DriftReport, FeatureDrift
+from inference.watching.performance import Performance
+from inference.watching.validator import Check, Validation
 from tests import web_data
 
 NAMES = ("psk_attempts", "lines", "joins", "devices", "kicks", "unfinished_joins", "rejoins", "most_joins", "unknown_lines",

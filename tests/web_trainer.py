@@ -9,10 +9,11 @@ from pathlib import Path
 from shared import bundle, layout
 from shared.agent import BUILTIN, load_agents
 from tests.web_data import HOSTILE_SSID, NOW, SAMPLE
-from trainer import exports, history, jobs, targets
-from trainer.history import Transfer
+from trainer import exports, jobs, targets
 from trainer.jobs import JobStore
-from trainer.orders import TrainOrder
+from trainer.shipping import history
+from trainer.shipping.history import Transfer
+from trainer.tasks.orders import TrainOrder
 from trainer.validate import validate
 
 VERSION = "20260312_060000"
@@ -81,7 +82,7 @@ def _add_jobs(state_dir: Path) -> None:
         )
         store.log_of(store.listed(limit=1)[0]).parent.mkdir(exist_ok=True)
         store.log_of(store.listed(limit=1)[0]).write_text(
-            f"2026-03-12T21:00:00.000Z WARNING trainer.job: {HOSTILE_SSID}\n"
+            f"2026-03-12T21:00:00.000Z WARNING trainer.tasks.job: {HOSTILE_SSID}\n"
         )
         if number == 1:
             store.end(1, jobs.FAILED, NOW - 400, error=f"train: nothing but {HOSTILE_SSID}", code="failed")

@@ -18,10 +18,11 @@ from typing import Any
 from shared import layout
 from shared.errors import PipitError, StoreError
 from shared.values import iso
-from trainer import history, registry
+from trainer import registry
 from trainer.gate import decided
-from trainer.history import Transfer
 from trainer.registry import ModelEntry
+from trainer.shipping import history
+from trainer.shipping.history import Transfer
 
 logger = logging.getLogger(__name__)
 

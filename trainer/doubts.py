@@ -9,8 +9,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from shared import formula
 from shared.agent import AgentSpec
+from shared.formulas import formula
 
 ANY_PROGRAM = "*"
 EVENT_FIELDS = {"field", "by"}  # keywords of formulas whose value is a field

@@ -14,18 +14,18 @@ from functools import partial
 
 from shared.model import Model
 from shared.values import Row
-from trainer.evaluation import Evaluation
-from trainer.events_found import WEEK_S, weeks_of
-from trainer.figures import measure
 from trainer.helper import done_together
 from trainer.inject import Clean, load_faults, plan
-from trainer.judged import NONE, Against, Judged
 from trainer.labels import Episode
-from trainer.seen import Watcher
-from trainer.source import Source
-from trainer.stretch import Stretch, joined, judge_stretch
-from trainer.trivial import Floats
+from trainer.measuring.evaluation import Evaluation
+from trainer.measuring.events_found import WEEK_S, weeks_of
+from trainer.measuring.figures import measure
+from trainer.measuring.judged import NONE, Against, Judged
+from trainer.measuring.seen import Watcher
+from trainer.measuring.stretch import Stretch, joined, judge_stretch
+from trainer.measuring.trivial import Floats
 from trainer.watched import Cancelled, Progress, Watched, no_check, no_progress
+from trainer.windows.source import Source
 
 EACH = 3  # injected faults of every kind
 

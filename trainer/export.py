@@ -22,9 +22,9 @@ from psycopg2 import extensions
 
 from shared.errors import ConfigError, ExportError, SourceError
 from shared.values import iso
-from trainer.copying import copy_watched
-from trainer.export_sinks import SINKS, Bounded
-from trainer.export_sql import copy_statement, find_columns
+from trainer.exporting.copying import copy_watched
+from trainer.exporting.sinks import SINKS, Bounded
+from trainer.exporting.sql import copy_statement, find_columns
 from trainer.progress import Progress, quiet
 
 FORMATS = ("csv", "json", "jsonl")

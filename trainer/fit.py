@@ -27,7 +27,7 @@ from shared.scale import HIGHEST, Scale, both_views
 from shared.scoring import Forest
 from trainer.model_config import TrainConfig
 from trainer.model_sections import ModelSection
-from trainer.table import RoleTable
+from trainer.windows.table import RoleTable
 
 Floats = npt.NDArray[np.float64]
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from shared.errors import StoreError
 from shared.forms import bring_forward
-from trainer import orders
-from trainer.job_record import (
+from trainer.tasks import orders
+from trainer.tasks.orders import Order, RollbackOrder
+from trainer.tasks.record import (
     CANCELLED,
     COLUMNS,
     COMPLETED,
@@ -31,7 +32,6 @@ from trainer.job_record import (
     Job,
     job_of,
 )
-from trainer.orders import Order, RollbackOrder
 
 __all__ = [
     "CANCELLED",

@@ -21,29 +21,29 @@ from shared.layout import version_at
 from shared.memory import give_back_arrays, peak_bytes
 from shared.model import Model, load_model
 from shared.scoring import dump_forests
-from trainer.advice import advice
-from trainer.compare import Comparison, compare
-from trainer.evaluation import Evaluation
-from trainer.facts import TrainFacts
 from trainer.fit import RoleSwitch
+from trainer.fitting.facts import TrainFacts
+from trainer.fitting.golden import choose, collect, golden_file
+from trainer.fitting.guard import Guarded, guard
+from trainer.fitting.metadata import build_metadata, library_versions, metadata_json
+from trainer.fitting.modelling import Fitted, calibrate_and_fit
+from trainer.fitting.normal import normal_ranges, reference_json, score_counts, silence_limits
+from trainer.fitting.promise import promise, with_promise
+from trainer.fitting.pseudonyms import Pseudonyms
 from trainer.gate import check_gate
-from trainer.golden import choose, collect, golden_file
-from trainer.guard import Guarded, guard
-from trainer.holdout import LEAST_LEAVES, Material, blocks_of, held_back_from, hold_out, judge_labels
 from trainer.labels import Episode, Faults, faults_of
-from trainer.learn import Learner
-from trainer.metadata import build_metadata, library_versions, metadata_json
+from trainer.measuring.compare import Comparison, compare
+from trainer.measuring.evaluation import Evaluation
+from trainer.measuring.holdout import LEAST_LEAVES, Material, blocks_of, held_back_from, hold_out, judge_labels
 from trainer.model_config import TrainConfig, for_agent
-from trainer.modelling import Fitted, calibrate_and_fit
-from trainer.normal import normal_ranges, reference_json, score_counts, silence_limits
-from trainer.promise import promise, with_promise
-from trainer.pseudonyms import Pseudonyms
-from trainer.reading import Team, read
 from trainer.report import render_report
-from trainer.source import Source
-from trainer.table import Tables
+from trainer.reporting.advice import advice
 from trainer.watched import part
-from trainer.window_length import with_window
+from trainer.windows.learn import Learner
+from trainer.windows.length import with_window
+from trainer.windows.reading import Team, read
+from trainer.windows.source import Source
+from trainer.windows.table import Tables
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def _with_patterns(spec: AgentSpec, source: Source) -> AgentSpec:
     """The agent itself; one for any program gets its patterns from the log."""
     if spec.programs != (ANY_PROGRAM,):
         return spec
-    from trainer.mine import mined  # the miner is for such agents only
+    from trainer.windows.mine import mined  # the miner is for such agents only
 
     return mined(spec, source.rows())
 
@@ -163,7 +163,7 @@ def _evaluate(material: Material, fitted: Fitted, progress: Progress, check: Cal
         found = replace(found, more={**found.more, "injected": beside})
     found = replace(found, blocks=blocks_of(fitted, material.spec))
     if config.evaluation.thorough:
-        from trainer.thorough import stability  # refits many times: only where it is asked for
+        from trainer.measuring.thorough import stability  # refits many times: only where it is asked for
 
         found = replace(found, seeds=stability(material, check))
     return found

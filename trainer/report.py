@@ -10,10 +10,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from trainer import report_words as said
-from trainer.charts import histogram, normal_range
-from trainer.curves import budget_curve, precision_recall, share_bar
-from trainer.facts import NormalRange, TrainFacts
+from trainer.fitting.facts import NormalRange, TrainFacts
+from trainer.reporting import words as said
+from trainer.reporting.charts import histogram, normal_range
+from trainer.reporting.curves import budget_curve, precision_recall, share_bar
 
 HERE = Path(__file__).parent
 BEYOND = "beyond all seen"  # no number: nothing is extrapolated

@@ -19,8 +19,8 @@ import paramiko
 from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY, SFTPError
 
 from shared.errors import ShipError
-from trainer import logins
 from trainer.remote import Progress, no_progress
+from trainer.shipping import logins
 from trainer.targets import Target
 
 _CHUNK = 32 * 1024

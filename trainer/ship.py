@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from shared import bundle, layout
 from shared.errors import BundleError, ShipError
 from trainer import targets
-from trainer.receipts import LIMIT, Receipt, parse_receipt
 from trainer.remote import Progress, Remote, no_progress
-from trainer.signed import SignedBundle, load_signed
-from trainer.steps import check_space, lies_there, point_link, put_in_place, tidy, upload
+from trainer.shipping.receipts import LIMIT, Receipt, parse_receipt
+from trainer.shipping.signed import SignedBundle, load_signed
+from trainer.shipping.steps import check_space, lies_there, point_link, put_in_place, tidy, upload
 from trainer.targets import Target
 
 __all__ = [

@@ -24,13 +24,13 @@ from shared.agent import AgentSpec
 from shared.errors import TrainingError
 from trainer.labels import Episode
 from trainer.model_config import TrainConfig, for_agent
-from trainer.reading import Team
-from trainer.search_benches import Benches
-from trainer.search_ledger import Ledger, fingerprint
-from trainer.search_rounds import GAIN, Search, confirm
-from trainer.search_space import Choice, space_of
-from trainer.search_trials import Progress, Tried, TuneSettings, plain
-from trainer.source import Source
+from trainer.search.benches import Benches
+from trainer.search.ledger import Ledger, fingerprint
+from trainer.search.rounds import GAIN, Search, confirm
+from trainer.search.space import Choice, space_of
+from trainer.search.trials import Progress, Tried, TuneSettings, plain
+from trainer.windows.reading import Team
+from trainer.windows.source import Source
 
 STEPS = ("windows", "search", "confirm")
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference import agents, drifting, switches
+from inference import agents
 from inference.agents import About
-from inference.bundle_store import GOOD, PROBATION, ActiveRow, BundleRow
+from inference.bundles.store import GOOD, PROBATION, ActiveRow, BundleRow
+from inference.said import switches
+from inference.watching import drifting
 from inference.web.room import Health, Room
 from shared import layout
 from shared.web import words

@@ -8,8 +8,8 @@ from typing import Any
 from flask import abort
 from flask.typing import ResponseReturnValue
 
-from inference import budgets as kept
-from inference.comparison import compare
+from inference.judging.comparison import compare
+from inference.said import budgets as kept
 from inference.web import changing
 from inference.web.agent_words import gather
 from inference.web.answers import answer, need, timed

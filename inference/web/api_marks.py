@@ -8,8 +8,8 @@ from typing import Any
 from flask import abort
 from flask.typing import ResponseReturnValue
 
-from inference import marks as said
-from inference import mutes as quiet
+from inference.said import marks as said
+from inference.said import mutes as quiet
 from inference.web.answers import answer, plain
 from inference.web.room import this_room
 

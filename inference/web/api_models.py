@@ -8,12 +8,13 @@ from typing import Any
 from flask import abort
 from flask.typing import ResponseReturnValue
 
-from inference import drifting, performance, switches, validator
-from inference.bundle_store import BundleRow
-from inference.drifting import DriftReport
-from inference.performance_report import report as full_report
-from inference.performance_report import summary
-from inference.validator import COMPATIBILITY, WRONG, Validation
+from inference.bundles.store import BundleRow
+from inference.said import switches
+from inference.watching import drifting, performance, validator
+from inference.watching.drifting import DriftReport
+from inference.watching.report import report as full_report
+from inference.watching.report import summary
+from inference.watching.validator import COMPATIBILITY, WRONG, Validation
 from inference.web import changing
 from inference.web.answers import answer, need, plain, timed
 from inference.web.changing import Asked
@@ -236,7 +237,7 @@ def transfers(query: Mapping[str, Any]) -> ResponseReturnValue:
 
 def transfers_cleanup(query: Mapping[str, Any]) -> ResponseReturnValue:
     """Remove old transfers; those whose receipt is still due stay."""
-    from inference.ledger import Ledger
+    from inference.bundles.ledger import Ledger
 
     room = this_room()
     with room.write() as db:

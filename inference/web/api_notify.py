@@ -7,7 +7,7 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from inference import outbox
+from inference.telling import outbox
 from inference.web import notifying
 from inference.web.answers import answer, need, plain, timed
 from inference.web.room import this_room

@@ -9,9 +9,9 @@ from typing import Any
 from flask import Response, abort
 from flask.typing import ResponseReturnValue
 
-from inference import marks as said
-from inference import state_read as read
-from inference.incident_export import csv_text, detail_values, incident_values, line_values
+from inference.keeping import reading as read
+from inference.keeping.incident_export import csv_text, detail_values, incident_values, line_values
+from inference.said import marks as said
 from inference.web.answers import answer, plain
 from inference.web.room import this_room
 from shared import __version__

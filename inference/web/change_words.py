@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference import bundle_store as store_of
-from inference.bundle_store import BundleRow, BundleStore
+from inference.bundles import store as store_of
+from inference.bundles.store import BundleRow, BundleStore
 from inference.web.model_words import STATES, Words, learnt_rows, windows_seen
 from shared.web import words
 from shared.web.bundle_words import BundleWords

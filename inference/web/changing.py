@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from flask import abort
 
-from inference import bounded, drifting, switches, validator
-from inference.bundle_store import CANDIDATE, GOOD, PROBATION, TRIED, ActiveRow, BundleRow
-from inference.drifting import DriftReport
+from inference import bounded
+from inference.bundles.reconciling import ACTIVATE, ROLLBACK
+from inference.bundles.store import CANDIDATE, GOOD, PROBATION, TRIED, ActiveRow, BundleRow
 from inference.monitor import drift_settings
-from inference.reconciling import ACTIVATE, ROLLBACK
-from inference.validator import Validation
+from inference.said import switches
+from inference.watching import drifting, validator
+from inference.watching.drifting import DriftReport
+from inference.watching.validator import Validation
 from inference.web.room import Room
 from shared import layout
 from shared.clean import clean
 from shared.errors import RequestError
 
 if TYPE_CHECKING:
-    from inference.trainer_api import TrainerApi
+    from inference.bundles.trainer_api import TrainerApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def analyze(room: Room, row: BundleRow, rows: list[dict[str, Any]], budget: floa
 
 def trainer(room: Room) -> TrainerApi:
     """The trainer that the settings name. Raises ConfigError (409 here) where they name none."""
-    from inference.trainer_api import TrainerApi  # TLS and all: 3 MB that most Pis never need
+    from inference.bundles.trainer_api import TrainerApi  # TLS and all: 3 MB that most Pis never need
 
     return TrainerApi(room.settings.trainer_url, room.settings.trainer_token)
 

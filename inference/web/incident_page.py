@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from inference import marks, mutes, state_charts
-from inference import state_read as read
-from inference.marks import Mark
-from inference.mutes import Mute
+from inference.keeping import charts as state_charts
+from inference.keeping import reading as read
+from inference.said import marks, mutes
+from inference.said.marks import Mark
+from inference.said.mutes import Mute
 from inference.web import incident_words as say
 from shared.clean import clean
 from shared.values import Verdict

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from inference.state_read import IncidentRow
+from inference.keeping.reading import IncidentRow
 from shared.values import Line, Moved, Verdict
 from shared.web import charts, words
 from shared.web.bundle_words import BundleWords

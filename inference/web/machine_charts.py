@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from inference import performance
-from inference.performance import MachineHour
-from inference.performance_report import PerformanceLimits
+from inference.watching import performance
+from inference.watching.performance import MachineHour
+from inference.watching.report import PerformanceLimits
 from shared.web import charts, curves, words
 
 DAYS = 7

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inference import bundle_store as store_of
-from inference import switches, validator
-from inference.bundle_store import ActiveRow, BundleRow, BundleStore, TransferRow, WishRow
+from inference.bundles import store as store_of
+from inference.bundles.store import ActiveRow, BundleRow, BundleStore, TransferRow, WishRow
+from inference.said import switches
+from inference.watching import validator
 from shared.web import words
 from shared.web.bundle_words import BundleWords
 

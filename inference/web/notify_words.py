@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference import outbox
 from inference.config import Settings
 from inference.incidents import Incident, Kind
-from inference.messages import incident_message
 from inference.notify import GREETING
-from inference.outbox import Message
-from inference.template import read_template
+from inference.telling import outbox
+from inference.telling.messages import incident_message
+from inference.telling.outbox import Message
+from inference.telling.template import read_template
 from inference.web import notifying
 from inference.web.notifying import ChannelState
 from inference.web.room import HEARING, Room

@@ -11,11 +11,11 @@ from typing import Any
 
 from flask import abort
 
-from inference import channels, outbox
-from inference import state_read as read
-from inference.channels import Channel, Result
+from inference.keeping import reading as read
 from inference.notify import quiet_minutes, quiet_until
-from inference.outbox import Message
+from inference.telling import channels, outbox
+from inference.telling.channels import Channel, Result
+from inference.telling.outbox import Message
 from inference.web.room import HEARING, LOOK_S, Room
 
 UNTRIED, TAKEN, REFUSED = "untried", "taken", "failed"

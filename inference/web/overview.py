@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference import state_charts
-from inference import state_read as read
-from inference.state_rows import DayCell
+from inference.keeping import charts as state_charts
+from inference.keeping import reading as read
+from inference.keeping.rows import DayCell
 from inference.web.incident_words import ListedIncident
 from shared.web import charts, words
 from shared.web.bundle_words import BundleWords

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from inference import state_read as read
-from inference.bundle_store import ActiveRow
+from inference.bundles.store import ActiveRow
+from inference.keeping import reading as read
 from inference.web.room import Health
 from shared.web import words
 from shared.web.fact import Fact

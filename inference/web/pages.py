@@ -9,9 +9,10 @@ from flask import Flask, abort, redirect, render_template, request, session, url
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from inference import agents, mutes, switches
-from inference import state_read as read
-from inference.bundle_store import ActiveRow
+from inference import agents
+from inference.bundles.store import ActiveRow
+from inference.keeping import reading as read
+from inference.said import mutes, switches
 from inference.web import change_words, incident_page, model_words, notify_words, overview, overview_words
 from inference.web.incident_words import ListedIncident, listed
 from inference.web.pages_models import comparisons

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Flask, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from inference import validator
-from inference.bundle_store import BundleRow
-from inference.comparison import compare
+from inference.bundles.store import BundleRow
+from inference.judging.comparison import compare
+from inference.watching import validator
 from inference.web import change_words, changing, version_words
 from inference.web.room import Room, this_room
 from shared import layout

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Flask, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from inference import outbox
-from inference.template import NAMES
+from inference.telling import outbox
+from inference.telling.template import NAMES
 from inference.web import notify_words, notifying
 from inference.web.room import this_room
 from shared.web import words

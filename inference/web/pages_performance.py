@@ -8,8 +8,8 @@ from dataclasses import fields
 from flask import Flask, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from inference import budgets as kept
 from inference.config import PREFIX, Settings
+from inference.said import budgets as kept
 from inference.web import changing, performance_words
 from inference.web.api_agents import budget_json
 from inference.web.pages_models import known_row

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Flask, abort, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from inference import marks as said
-from inference import mutes as quiet
-from inference import state_read as read
+from inference.keeping import reading as read
+from inference.said import marks as said
+from inference.said import mutes as quiet
 from inference.web.room import this_room
 from shared.clean import clean
 from shared.web import words

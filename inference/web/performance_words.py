@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from inference import drifting
-from inference import state_read as read
-from inference.drifting import DriftReport, FeatureDrift
-from inference.performance_report import PerformanceLimits, Summary, summary
+from inference.keeping import reading as read
+from inference.watching import drifting
+from inference.watching.drifting import DriftReport, FeatureDrift
+from inference.watching.report import PerformanceLimits, Summary, summary
 from inference.web import machine_charts
 from shared.web import charts, curves, words
 from shared.web.bundle_words import BundleWords

@@ -14,10 +14,10 @@ from typing import Literal, cast
 from flask import current_app, g
 
 from inference import state
-from inference import state_read as read
-from inference.bundle_store import PROBATION, ActiveRow, BundleRow, BundleStore
+from inference.bundles.store import PROBATION, ActiveRow, BundleRow, BundleStore
 from inference.config import Settings
-from inference.performance_report import PerformanceLimits
+from inference.keeping import reading as read
+from inference.watching.report import PerformanceLimits
 from shared import layout
 from shared.errors import RequestError, StoreError
 from shared.web.bundle_words import NO_WORDS, BundleWords, words_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference import bundle_store as store_of
-from inference import switches
-from inference.bundle_store import BundleRow, TransferRow
-from inference.comparison import Comparison
-from inference.validator import Check, Validation
+from inference.bundles import store as store_of
+from inference.bundles.store import BundleRow, TransferRow
+from inference.judging.comparison import Comparison
+from inference.said import switches
+from inference.watching.validator import Check, Validation
 from inference.web.model_words import STATES, ModelRow, listed_row
 from inference.web.room import Room
 from shared import layout

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from inference import probe, reconcile
+from inference.commands.once import run_once
 from inference.config import load_settings
-from inference.once import run_once
 from shared import bundle
 
 

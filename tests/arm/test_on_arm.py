@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from inference import state_read as read
+from inference.keeping import reading as read
 from inference.sqlite_source import create_table
 from tests.conftest import need
 from tests.daemon_process import ROOT, Trained, environment, example_rows, trained

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from inference import channels, outbox, state
+from inference import state
 from inference.notify import empty_outbox
+from inference.telling import channels, outbox
 from tests import web_data, web_more, web_states, web_trainer
 from trainer.web.app import create_app as create_trainer
 

@@ -24,8 +24,8 @@ from trainer import targets
 from trainer.config import Settings
 from trainer.jobs import JobStore
 from trainer.keys import ALLOWED, ensure_key
+from trainer.tasks.worker import Worker
 from trainer.web.app import create_app
-from trainer.worker import Worker
 
 pytestmark = pytest.mark.browser
 EXPORT = Path(__file__).parents[2] / "examples" / "wifi-train.csv.gz"

@@ -16,11 +16,11 @@ from tests.dask_server import DaskCluster
 from tests.flow.test_cluster import assert_reads_alike
 from tests.measured import DAY, WIFI
 from tests.services import running, wait_until
-from trainer import cluster_reading
-from trainer.cluster_exports import Running
-from trainer.cluster_team import ClusterTeam
-from trainer.reading import read
-from trainer.source import Source
+from trainer.cluster import reading as cluster_reading
+from trainer.cluster.exports import Running
+from trainer.cluster.team import ClusterTeam
+from trainer.windows.reading import read
+from trainer.windows.source import Source
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ class Struck:
     """A connection over which something happens just after the first shares have been handed out."""
 
     def __init__(self, cluster: DaskCluster, strike: Callable[[], None], times: int) -> None:
-        from trainer.cluster import Dask  # where it is not installed, the fixture has said so by now
+        from trainer.cluster.connection import Dask  # where it is not installed, the fixture has said so by now
 
         self._dask, self._strike, self._times = Dask(cluster.address, None), strike, times
         self.address, self.workers, self.ask = self._dask.address, self._dask.workers, self._dask.ask

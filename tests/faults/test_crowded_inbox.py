@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from inference import outcomes
+from inference.bundles import outcomes
+from inference.bundles.inbox import MOST_LINKS
 from inference.check import check_all
 from inference.config import Settings
-from inference.inbox import MOST_LINKS
 from inference.watch import InboxWatch
 from shared.layout import MOST_AGENTS
 from tests.fakes import V1, V2, Pi, Workshop

@@ -12,13 +12,13 @@ import psycopg2
 import pytest
 
 from inference import state
-from inference import state_read as read
 from inference.cycle import Limits, Standing, run_cycle
-from inference.disk import BALLAST_BYTES, Disk
-from inference.judging import Judges
+from inference.judging.judges import Judges
+from inference.keeping import reading as read
+from inference.keeping.disk import BALLAST_BYTES, Disk
 from inference.postgres import PostgresSource
 from inference.source import Cursor, Head, start_cursor
-from inference.steady import SteadyClock
+from inference.sources.steady import SteadyClock
 from shared.frame import parse_time
 from shared.values import Row
 from tests.contracts.test_sources import POSTGRES_TABLE

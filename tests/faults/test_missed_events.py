@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from inference import state_read as read
+from inference.keeping import reading as read
 from inference.watch import InboxWatch
 from shared import layout
 from shared.errors import StoreError

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from inference.cli import cli
-from inference.cli_models import models
+from inference.commands.models import models
 from inference.sqlite_source import create_table
 from shared import layout
 from tests.daemon_process import ROOT, DaemonProcess, Trained, daemon, trained

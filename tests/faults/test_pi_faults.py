@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from inference import inbox as inbox_of
 from inference import probe as trial
+from inference.bundles import inbox as inbox_of
 from shared import bundle, layout, signing
 from shared.bundle import FileEntry, Manifest
 from shared.errors import BundleError

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.disk import BALLAST, BALLAST_BYTES
+from inference.keeping.disk import BALLAST, BALLAST_BYTES
 from inference.sqlite_source import create_table
 from tests.daemon_process import ROOT, environment
 from tests.services import may, wait_until

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from inference import comparison, state, switches
-from inference import state_read as read
+from inference import state
 from inference.agents import AgentFiles
-from inference.challenging import Awake, ChallengedJudges, Challengers
-from inference.comparison import compare
 from inference.cycle import CycleReport, Limits, Standing, run_cycle
+from inference.judging import comparison
+from inference.judging.challenging import Awake, ChallengedJudges, Challengers
+from inference.judging.comparison import compare
+from inference.keeping import reading as read
 from inference.models import Serving
+from inference.said import switches
 from inference.source import Cursor
 from inference.sqlite_source import SqliteSource, create_table
 from shared.errors import BundleError

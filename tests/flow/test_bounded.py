@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from inference import bounded, drifting, state
+from inference import bounded, state
 from inference.bounded import ChildError, Limits
-from inference.bundle_store import GOOD, BundleStore
+from inference.bundles.store import GOOD, BundleStore
+from inference.watching import drifting
 from inference.web.app import create_app
 from shared import bundle
 from shared.errors import BundleError, ExportError

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from inference import state_read as read
-from inference import switches
-from inference.comparison import Comparison, compare
+from inference.judging.comparison import Comparison, compare
+from inference.keeping import reading as read
+from inference.said import switches
 from shared import layout
 from shared.errors import StoreError
 from tests.daemon_process import DaemonProcess, Trained, daemon, trained
@@ -22,7 +22,7 @@ from trainer.keys import ensure_key
 from trainer.registry import sign_anew
 from trainer.remote import LocalRemote
 from trainer.ship import Wait, ship
-from trainer.signed import SignedBundle, load_signed
+from trainer.shipping.signed import SignedBundle, load_signed
 
 __all__ = ["trained"]
 

@@ -24,16 +24,16 @@ from tests.dask_server import DaskCluster
 from tests.measured import DAY, WIFI, quick
 from tests.services import free_port, running, wait_until
 from trainer import pipeline
-from trainer.child import Child, Limits
-from trainer.cluster_choice import team_of
-from trainer.cluster_team import ClusterTeam
+from trainer.cluster.choice import team_of
+from trainer.cluster.team import ClusterTeam
 from trainer.config import Settings
 from trainer.jobs import JobStore
-from trainer.learn import Learner
-from trainer.orders import TrainOrder
-from trainer.reading import Team, read
-from trainer.source import Source
-from trainer.table import Tables
+from trainer.tasks.child import Child, Limits
+from trainer.tasks.orders import TrainOrder
+from trainer.windows.learn import Learner
+from trainer.windows.reading import Team, read
+from trainer.windows.source import Source
+from trainer.windows.table import Tables
 
 SMALL = "timestamp,host,program,message\n" + "".join(
     f"2026-03-01T00:{n:02d}:01Z,ap1,hostapd,wlan0: STA 02:00:00:00:00:01 IEEE 802.11: authenticated\n"
@@ -124,7 +124,7 @@ def test_an_export_that_workers_do_not_see_is_sent_and_taken_away_again(
     dask: DaskCluster, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(log.parent)  # the workers have another working directory: below this path they find nothing
-    monkeypatch.setattr("trainer.cluster_exports.PIECE_BYTES", 100_000)
+    monkeypatch.setattr("trainer.cluster.exports.PIECE_BYTES", 100_000)
     sent: set[Path] = set()
     with team_at(dask) as team:
         assert_reads_alike(Path("/proc/self/cwd") / log.name, team)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from inference import state
-from inference import state_read as read
 from inference.cycle import CycleReport, Limits, Standing, run_cycle
-from inference.judging import Judges
+from inference.judging.judges import Judges
+from inference.judging.revising import Reviser
+from inference.keeping import reading as read
 from inference.models import ModelSlot
-from inference.revising import Reviser
 from inference.source import Cursor
+from inference.sources.steady import SteadyClock
 from inference.sqlite_source import SqliteSource, create_table
-from inference.steady import SteadyClock
 from shared.errors import StoreError
 from shared.values import Row, Verdict
 from tests.fakes_judge import FakeJudge, fake_replay, fake_serving, fake_slot

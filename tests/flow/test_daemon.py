@@ -18,9 +18,9 @@ import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from inference import state_read as read
 from inference.config import Settings
 from inference.daemon import Daemon
+from inference.keeping import reading as read
 from inference.sqlite_source import create_table
 from shared.errors import StoreError
 from tests.daemon_process import ROOT, DaemonProcess, Trained, daemon, trained

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from inference import state_read as read
+from inference.keeping import reading as read
 from inference.sqlite_source import create_table
 from shared.errors import StoreError
 from tests.daemon_process import LIVE, ROOT, DaemonProcess, Trained, daemon, environment, example_rows, fill, trained

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from examples import demo
-from inference import state_read
+from inference.keeping import reading as state_read
 from tests import five_minutes
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -15,9 +15,9 @@ from tests.web_client import csrf_of, with_session
 from trainer import exports, jobs
 from trainer.config import Settings
 from trainer.jobs import Job, JobStore
-from trainer.orders import FetchOrder
+from trainer.tasks.orders import FetchOrder
+from trainer.tasks.worker import Worker
 from trainer.web.app import create_app
-from trainer.worker import Worker
 
 DEADLINE_S = 60.0
 ROWS = 1400

@@ -12,22 +12,25 @@ from typing import Any
 
 import pytest
 
-from inference import switches
+from inference.said import switches
 from shared.errors import ConfigError, ShipError
 from tests.fakes import V1, V2, Workshop
 from tests.services import free_port
 from tests.shipping import RunningPi, runner
 from tests.web_client import csrf_of, with_session
-from trainer import catalogue, cli_ship, deliver, doing_ship, history, targets
-from trainer import serving as serving_there
+from trainer import catalogue, targets
+from trainer.commands import ship as cli_ship
 from trainer.config import Settings
-from trainer.doing_ship import sender_of
-from trainer.job import Teller
 from trainer.jobs import Job, JobStore
-from trainer.orders import CatchUpOrder, ShipOrder, from_json
 from trainer.remote import LocalRemote
 from trainer.ship import ship
+from trainer.shipping import deliver, history
+from trainer.shipping import serving as serving_there
 from trainer.targets import parse_target
+from trainer.tasks import ship as doing_ship
+from trainer.tasks.job import Teller
+from trainer.tasks.orders import CatchUpOrder, ShipOrder, from_json
+from trainer.tasks.ship import sender_of
 from trainer.web.app import create_app
 
 NAMES = ("attic", "barn", "cellar")

@@ -12,7 +12,8 @@ import pytest
 from tests.fakes import V1, Workshop
 from tests.shipping import WatchedPi, login, runner
 from tests.sshd_server import SshdServer
-from trainer import cli_registry, cli_ship
+from trainer.commands import registry as cli_registry
+from trainer.commands import ship as cli_ship
 from trainer.targets import connect, parse_target
 
 NAMES = [f"pi{number:02}" for number in range(50)]

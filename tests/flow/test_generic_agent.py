@@ -14,9 +14,9 @@ from shared.judge import Judge, replay
 from shared.model import Model, load_model
 from shared.values import Row
 from tests.rows import row
-from trainer.mine import masked, mined
 from trainer.model_config import load_model_config
 from trainer.pipeline import train
+from trainer.windows.mine import masked, mined
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GENERIC = builtin_agents()["generic"]

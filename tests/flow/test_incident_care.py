@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from inference import budgets, marks, mutes, outbox, state
-from inference import state_read as read
-from inference.incident_export import csv_text, detail_values
+from inference import state
 from inference.incidents import Incidents
+from inference.keeping import reading as read
+from inference.keeping.incident_export import csv_text, detail_values
+from inference.keeping.writing import PAUSED, TAKEN_BACK, end_incidents
+from inference.said import budgets, marks, mutes
 from inference.source import Cursor
-from inference.state_write import PAUSED, TAKEN_BACK, end_incidents
-from inference.telling import Teller
+from inference.telling import outbox
+from inference.telling.choosing import Teller
 from shared.command import main_with_exit_codes
 from shared.errors import RequestError
 from shared.values import Line, Moved, Verdict

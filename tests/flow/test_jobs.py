@@ -14,12 +14,13 @@ import pytest
 from tests.fakes import V1, Workshop
 from tests.shipping import RunningPi
 from tests.sshd_server import SshdServer
-from trainer import history, jobs, targets
-from trainer.child import COMMAND
+from trainer import jobs, targets
 from trainer.config import Settings
 from trainer.jobs import Job, JobStore
-from trainer.orders import CheckOrder, RollbackOrder, ShipOrder, TrainOrder
-from trainer.worker import Worker
+from trainer.shipping import history
+from trainer.tasks.child import COMMAND
+from trainer.tasks.orders import CheckOrder, RollbackOrder, ShipOrder, TrainOrder
+from trainer.tasks.worker import Worker
 
 DEADLINE_S = 60.0
 ROWS = "".join(
@@ -40,7 +41,7 @@ WAITS = CHILD + "sys.stdin.buffer.raw.read()"
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr("trainer.child.GRACE_S", 0.5)
+    monkeypatch.setattr("trainer.tasks.child.GRACE_S", 0.5)
     folder = tmp_path / "exports"
     folder.mkdir()
     with gzip.open(folder / "week.csv.gz", "wt") as file:
@@ -147,7 +148,7 @@ def test_a_worker_that_is_killed_takes_its_children_with_it(settings: Settings) 
     job = store.submit(TrainOrder(("week.csv.gz",)), "admin", time.time())
     script = (
         "import sys, pathlib, signal; from trainer.config import Settings; from trainer.jobs import JobStore;"
-        "from trainer.worker import Worker; s = pathlib.Path(sys.argv[1]);"
+        "from trainer.tasks.worker import Worker; s = pathlib.Path(sys.argv[1]);"
         "k = Settings(models_dir=s / 'm', exports_dir=s / 'e', state_dir=s);"
         "Worker(k, JobStore(s), command=(sys.executable, '-c', sys.argv[2])).start(); signal.pause()"
     )

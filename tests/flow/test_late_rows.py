@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inference import state_read as read
+from inference.keeping import reading as read
 from shared.values import ALL_HOSTS, Moved, Row, Verdict
 from tests.fakes_judge import FakeJudge, fake_serving
 from tests.flow.test_cycle import START, Pi, expected, told, traffic

@@ -11,18 +11,21 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from inference import handing
-from inference import marks as said
+from inference.said import handing
+from inference.said import marks as said
 from shared import layout
 from shared.errors import ExportError
 from tests.fakes import Pi, Workshop
 from tests.sshd_server import SshdServer
-from trainer import cli_registry, doing, marks, targets
+from trainer import targets
+from trainer.commands import registry as cli_registry
 from trainer.config import Settings
-from trainer.job import Teller
 from trainer.labels import faults_of, normal_of, parse_labels
-from trainer.orders import TrainOrder
+from trainer.shipping import marks
 from trainer.targets import Target, parse_target
+from trainer.tasks import doing
+from trainer.tasks.job import Teller
+from trainer.tasks.orders import TrainOrder
 
 NOW = 1_773_000_000.0
 

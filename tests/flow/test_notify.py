@@ -20,9 +20,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from inference import channels, outbox, state
-from inference.courier import Courier
+from inference import state
 from inference.notify import empty_outbox, quiet_minutes, quiet_until, sender
+from inference.telling import channels, outbox
+from inference.telling.courier import Courier
 from shared.errors import ConfigError
 from tests.daemon_process import ROOT, environment
 from tests.fakes import Clock

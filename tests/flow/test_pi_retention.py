@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from inference import marks
 from inference.config import load_settings
+from inference.said import marks
 from inference.service import Service
 
 DAY_S = 86_400.0

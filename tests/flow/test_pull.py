@@ -15,7 +15,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from inference import pull
-from inference.trainer_api import Offer, TrainerApi
+from inference.bundles.trainer_api import Offer, TrainerApi
 from shared import bundle, layout
 from shared.errors import BundleError, ConfigError, RequestError, ShipError, StoreError
 from tests.daemon_process import Trained, daemon, trained

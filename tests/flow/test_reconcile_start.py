@@ -59,7 +59,7 @@ def test_a_store_that_cannot_be_written_does_not_keep_the_inbox_s_copy_from_serv
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inference.shelf.Shelf.keep", full)
+    monkeypatch.setattr("inference.bundles.shelf.Shelf.keep", full)
     assert pi.restart() == []
     assert pi.serving() == V1
 

@@ -15,15 +15,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from inference import probation
-from inference.cli_models import models as pi_models
+from inference.bundles import probation
+from inference.commands.models import models as pi_models
 from shared import bundle, layout
 from shared.errors import BundleError, ConfigError
 from tests.fakes import V1, V2, V3, Pi, Workshop
-from trainer import archive, cli_models, history
-from trainer.history import Transfer
+from trainer import archive
+from trainer.commands import models as cli_models
 from trainer.remote import LocalRemote
 from trainer.ship import ship
+from trainer.shipping import history
+from trainer.shipping.history import Transfer
 
 VERSIONS = [f"2025060{day}_230000" for day in range(1, 10)]
 

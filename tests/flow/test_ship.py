@@ -17,11 +17,15 @@ from tests.fakes import V1, V2, V3, Workshop, bundle_files
 from tests.services import free_port
 from tests.shipping import RunningPi, login, runner
 from tests.sshd_server import SshdServer
-from trainer import cli_models, cli_registry, cli_ship, fleet, history, targets
-from trainer.deliver import Sender, behind, deliver, roll_back
+from trainer import targets
+from trainer.commands import models as cli_models
+from trainer.commands import registry as cli_registry
+from trainer.commands import ship as cli_ship
 from trainer.keys import next_serial
 from trainer.remote import LocalRemote
 from trainer.ship import Shipped, Wait, ship, ship_to
+from trainer.shipping import fleet, history
+from trainer.shipping.deliver import Sender, behind, deliver, roll_back
 from trainer.targets import Target, parse_target
 
 

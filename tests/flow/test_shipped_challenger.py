@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from inference import probation, switches
-from inference.reconciling import load_kept
+from inference.bundles import probation
+from inference.bundles.reconciling import load_kept
+from inference.said import switches
 from shared import layout
 from shared.errors import BundleError
 from tests.fakes import V1, V2, V3, Pi, Workshop
 from trainer.remote import LocalRemote
 from trainer.ship import ship
-from trainer.steps import put_in_place, upload
+from trainer.shipping.steps import put_in_place, upload
 
 
 @pytest.fixture

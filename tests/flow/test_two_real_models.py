@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from inference import state, switches
-from inference import state_read as read
+from inference import state
+from inference.keeping import reading as read
+from inference.said import switches
 from inference.sqlite_source import create_table
 from shared.errors import StoreError
 from shared.values import Row

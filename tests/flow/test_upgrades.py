@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from inference import probe, schema, state
-from inference import state_read as read
+from inference import probe, state
+from inference.keeping import reading as read
+from inference.keeping import schema
 from shared import bundle, forms
 from shared.errors import BundleError, StoreError
 from tests.daemon_process import ROOT, daemon
-from trainer import history, jobs
-from trainer.orders import CheckOrder
+from trainer import jobs
+from trainer.shipping import history
+from trainer.tasks.orders import CheckOrder
 
 RELEASES = sorted((ROOT / "tests" / "data" / "bundles").iterdir())
 # What this release no longer serves, and the code of the refusal. Empty: everything loads.

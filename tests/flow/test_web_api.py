@@ -14,8 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from inference import state, switches
-from inference.bundle_store import BundleStore
+from inference import state
+from inference.bundles.store import BundleStore
+from inference.said import switches
 from inference.web import api
 from inference.web.app import create_app
 from shared.web.openapi import CONVERTERS

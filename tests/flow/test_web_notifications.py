@@ -11,8 +11,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from inference import channels, outbox, state
+from inference import state
 from inference.config import Settings
+from inference.telling import channels, outbox
 from inference.web.app import create_app
 from tests import web_data
 from tests.services import wait_until

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from inference import agents, drifting, state, state_read, switches
-from inference.bundle_store import PROBATION, BundleStore
-from inference.performance import Performance
+from inference import agents, state
+from inference.bundles.store import PROBATION, BundleStore
+from inference.keeping import reading as state_read
+from inference.said import switches
+from inference.watching import drifting
+from inference.watching.performance import Performance
 from inference.web import incident_words, machine_charts
 from inference.web.app import create_app
 from tests import web_data, web_more, web_states

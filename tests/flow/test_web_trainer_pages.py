@@ -16,10 +16,11 @@ from werkzeug.test import TestResponse
 from shared.bundle import canonical
 from tests import web_data, web_trainer
 from tests.web_client import csrf_of, post, signed_in
-from trainer import catalogue, history, jobs
-from trainer.history import Transfer
+from trainer import catalogue, jobs
 from trainer.jobs import JobStore
-from trainer.orders import EvaluateOrder
+from trainer.shipping import history
+from trainer.shipping.history import Transfer
+from trainer.tasks.orders import EvaluateOrder
 from trainer.web import gate_words, history_page
 from trainer.web.app import create_app
 from trainer.web.model_facts import metrics

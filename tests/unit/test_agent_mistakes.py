@@ -15,8 +15,8 @@ from shared.errors import ConfigError, TrainingError
 from shared.reference import NOTHING_KNOWN
 from trainer.config import Settings
 from trainer.doubts import doubts
-from trainer.table import tabulate
 from trainer.web.room import Room
+from trainer.windows.table import tabulate
 
 FILE = Path(__file__).parents[2] / "examples/agents/dhcp.yaml"
 GOOD = parse_agent(FILE.read_bytes(), "dhcp.yaml")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from inference import outbox, state
-from inference.alarms import WEEK_S, Alarms
-from inference.drifting import DRIFTED, STEADY, UNKNOWN, DriftReport, FeatureDrift
+from inference import state
 from inference.source import Cursor
-from inference.telling import Teller
+from inference.telling import outbox
+from inference.telling.alarms import WEEK_S, Alarms
+from inference.telling.choosing import Teller
+from inference.watching.drifting import DRIFTED, STEADY, UNKNOWN, DriftReport, FeatureDrift
 from shared.values import ALL_HOSTS, LOG_SILENT, SILENT, Moved, Verdict
 
 NOW = 1_773_144_000.0 // WEEK_S * WEEK_S

@@ -7,7 +7,7 @@ import pytest
 
 from shared.budget import threshold_for
 from shared.reference import Tail
-from trainer.calibrate import OutOfFold, budget_table, fit_tail, incident_starts, peaks
+from trainer.fitting.calibrate import OutOfFold, budget_table, fit_tail, incident_starts, peaks
 
 RNG = np.random.default_rng(3)
 # Many ordinary peaks close together, and a thin tail above: what real logs look like.

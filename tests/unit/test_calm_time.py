@@ -8,10 +8,10 @@ import pytest
 from shared.agent import AgentSpec, builtin_agents
 from shared.reference import NOTHING_KNOWN
 from tests.rows import START, in_order, row
+from trainer.fitting.modelling import calibrate_and_fit
+from trainer.fitting.normal import silence_limits
 from trainer.model_config import load_model_config
-from trainer.modelling import calibrate_and_fit
-from trainer.normal import silence_limits
-from trainer.table import RoleTable, tabulate
+from trainer.windows.table import RoleTable, tabulate
 
 DAY = 86_400
 CLIENT = "02:00:00:00:01:07"

@@ -12,11 +12,12 @@ import pytest
 
 from shared import bundle, layout
 from shared.errors import ShipError, StoreError
-from trainer import catalogue, history, registry
-from trainer.deliver import check_gate
-from trainer.history import Transfer
+from trainer import catalogue, registry
 from trainer.keys import ensure_key
 from trainer.ship import SignedBundle
+from trainer.shipping import history
+from trainer.shipping.deliver import check_gate
+from trainer.shipping.history import Transfer
 
 VERSIONS = [f"2026030{day}_000000" for day in range(1, 7)]
 NOW = 1_773_295_200.0

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from inference import bounded, courier, probe
-from trainer import child, helper
+from inference import bounded, probe
+from inference.telling import courier
+from trainer import helper
+from trainer.tasks import child
 
 COMMANDS = {each[-1]: each for each in (probe.COMMAND, bounded.COMMAND, courier.COMMAND, child.COMMAND, helper.COMMAND)}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ExportError
-from trainer.cli_record import BY, recorded
+from trainer.commands.record import BY, recorded
 from trainer.jobs import JobStore
-from trainer.orders import TrainOrder
+from trainer.tasks.orders import TrainOrder
 
 ORDER = TrainOrder(("week.csv",))
 

@@ -18,14 +18,19 @@ import pytest
 from shared.agent import builtin_agents
 from shared.errors import ConfigError, PipitError, TrainingError
 from tests.services import wait_until
-from trainer import cluster_build, cluster_exports, cluster_reading, cluster_stay, cluster_team, cluster_worker
-from trainer.cluster_build import build
-from trainer.cluster_choice import team_of
-from trainer.cluster_team import ClusterTeam
+from trainer.cluster import build as cluster_build
+from trainer.cluster import exports as cluster_exports
+from trainer.cluster import reading as cluster_reading
+from trainer.cluster import stay as cluster_stay
+from trainer.cluster import team as cluster_team
+from trainer.cluster import worker as cluster_worker
+from trainer.cluster.build import build
+from trainer.cluster.choice import team_of
+from trainer.cluster.team import ClusterTeam
 from trainer.config import Settings
-from trainer.limits import limited
-from trainer.reading import read
-from trainer.source import Source
+from trainer.tasks.limits import limited
+from trainer.windows.reading import read
+from trainer.windows.source import Source
 
 WIFI = builtin_agents()["wifi"]
 A, B, C = "tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://10.0.0.2:1"
@@ -143,7 +148,7 @@ def test_an_export_is_sent_once_to_each_machine_in_pieces(
 def test_what_is_compressed_is_sent_as_it_is(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = log.with_name("log.csv.gz")
     packed.write_bytes(gzip.compress(log.read_bytes()))
-    monkeypatch.setattr("trainer.cluster_exports.zlib.compress", None)
+    monkeypatch.setattr("trainer.cluster.exports.zlib.compress", None)
     assert rows_read(FakeEngine(tmp_path, A), packed) == 60
 
 
@@ -211,7 +216,12 @@ def test_a_worker_of_another_build_is_refused_with_what_differs(log: Path, tmp_p
 
 def test_a_build_is_told_by_the_code_that_reads() -> None:
     names = {path.as_posix() for path in cluster_build._needed(cluster_build.READS)}
-    assert {"trainer/gather.py", "shared/features.py", "shared/readers.py", "trainer/cluster_worker.py"} <= names
+    assert {
+        "trainer/windows/gather.py",
+        "shared/features.py",
+        "shared/readers.py",
+        "trainer/cluster/worker.py",
+    } <= names
     assert not [name for name in names if name.startswith(("shared/web/", "trainer/web/", "trainer/pipeline"))]
 
 
@@ -294,7 +304,7 @@ def test_without_an_address_this_machine_reads_alone() -> None:
 
 
 def test_where_dask_is_missing_its_installation_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "trainer.cluster", None)
+    monkeypatch.setitem(__import__("sys").modules, "trainer.cluster.connection", None)
     with (
         pytest.raises(ConfigError, match=r"Dask is not installed here.*`make cluster`"),
         team_of(Settings(), "tcp://127.0.0.1:1"),

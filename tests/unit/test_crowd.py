@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from inference import outbox, state
-from inference.alarms import Alarms
+from inference import state
 from inference.cycle import CycleReport
-from inference.oddities import Oddities
+from inference.telling import outbox
+from inference.telling.alarms import Alarms
+from inference.telling.oddities import Oddities
 from shared import crowd
 from shared.crowd import Crowd
 

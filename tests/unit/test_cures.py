@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from inference.columns import find_columns
 from inference.cures import DATABASE, REDIS, cured
+from inference.sources.columns import find_columns
 
 
 @pytest.mark.parametrize(

@@ -13,22 +13,22 @@ import pytest
 
 from shared.errors import ConfigError, ExportError
 from tests import measured
-from trainer import assess as assess_module
-from trainer import compare as compare_module
-from trainer import holdout
-from trainer.advice import advice
-from trainer.assess import assess
 from trainer.evaluate import evaluate
-from trainer.evaluation import Evaluation
-from trainer.events_found import false_incidents, incidents
+from trainer.fitting.pseudonyms import Pseudonyms
 from trainer.given import span
-from trainer.holdout import held_back_from
-from trainer.judged import LABELS
 from trainer.labels import Episode
+from trainer.measuring import assess as assess_module
+from trainer.measuring import compare as compare_module
+from trainer.measuring import holdout
+from trainer.measuring.assess import assess
+from trainer.measuring.evaluation import Evaluation
+from trainer.measuring.events_found import false_incidents, incidents
+from trainer.measuring.holdout import held_back_from
+from trainer.measuring.judged import LABELS
+from trainer.measuring.seen import Seen
+from trainer.measuring.window_scores import Confusion, Sample, window_metrics
 from trainer.pipeline import train
-from trainer.pseudonyms import Pseudonyms
-from trainer.seen import Seen
-from trainer.window_scores import Confusion, Sample, window_metrics
+from trainer.reporting.advice import advice
 
 NOON = 1_773_316_800.0  # 2026-03-12T12:00:00Z
 NOTHING = np.array([], dtype=np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.history import Transfer
+from trainer.shipping.history import Transfer
 from trainer.targets import parse_target
 from trainer.web.fleet_words import TargetRow, headline, rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.formula import FormulaError, compile_expression, no_calls
+from shared.formulas.formula import FormulaError, compile_expression, no_calls
 
 
 def value(text: str, **names: float) -> float:

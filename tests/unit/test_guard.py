@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from shared.agent import builtin_agents
-from trainer.guard import guard
+from trainer.fitting.guard import guard
 from trainer.model_config import load_model_config
-from trainer.table import RoleTable, scored_columns
+from trainer.windows.table import RoleTable, scored_columns
 
 WIFI = builtin_agents()["wifi"]
 N = 600

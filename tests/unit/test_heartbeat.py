@@ -17,8 +17,8 @@ from shared.reference import NOTHING_KNOWN, SilenceLimits
 from shared.silence import Silence
 from shared.values import ALL_HOSTS
 from tests.rows import START, STATION, in_order, row
-from trainer.normal import silence_limits
-from trainer.table import tabulate
+from trainer.fitting.normal import silence_limits
+from trainer.windows.table import tabulate
 
 SPAN, HOUR, DAY = 300.0, 3600.0, 86_400.0
 SPEC = HeartbeatSpec("station", "Gone", "gone", "warning", 0.6, "{host}", (), steady_s=HOUR, min_s=2 * HOUR, factor=4.0)

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ConfigError
-from trainer import jobs, orders
-from trainer.job import Teller
-from trainer.job_record import FORM
+from trainer import jobs
 from trainer.jobs import JobStore, QueueFullError
-from trainer.orders import CatchUpOrder, CheckOrder, FetchOrder, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
+from trainer.tasks import orders
+from trainer.tasks.job import Teller
+from trainer.tasks.orders import CatchUpOrder, CheckOrder, FetchOrder, RollbackOrder, ShipOrder, TrainOrder, TuneOrder
+from trainer.tasks.record import FORM
 
 
 @pytest.fixture

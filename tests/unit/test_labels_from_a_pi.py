@@ -11,10 +11,10 @@ import pytest
 from shared.agent import builtin_agents
 from shared.errors import ExportError
 from shared.values import iso
-from trainer.guard import guard
+from trainer.fitting.guard import guard
 from trainer.labels import faults_of, normal_of, read_labels
 from trainer.model_config import load_model_config
-from trainer.table import RoleTable, scored_columns
+from trainer.windows.table import RoleTable, scored_columns
 
 WIFI = builtin_agents()["wifi"]
 FIRST = 5_910_480  # a window's number

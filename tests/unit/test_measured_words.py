@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.evaluated import EVALUATION
 from tests.training_facts import FACTS
 from trainer.registry import ModelEntry
-from trainer.report_words import headline_of, metric_rows
+from trainer.reporting.words import headline_of, metric_rows
 from trainer.web.model_words import lead_of
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 from tests.training_facts import FACTS
-from trainer.metadata import SourceFile, build_metadata, library_versions
+from trainer.fitting.metadata import SourceFile, build_metadata, library_versions
 
 
 def test_metadata_has_every_promised_field() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.bundle_rows import ActiveRow
-from inference.probation import Broken, ProbationRules, judge, read_promise
-from trainer.promise import BASE_MB, LEAST_MS, LEAST_RATE, MOST_RATE, promise, with_promise
+from inference.bundles.probation import Broken, ProbationRules, judge, read_promise
+from inference.bundles.rows import ActiveRow
+from trainer.fitting.promise import BASE_MB, LEAST_MS, LEAST_RATE, MOST_RATE, promise, with_promise
 
 RULES = ProbationRules(windows=12, seconds=1800)
 PROMISE = {"anomaly_rate_max": 0.25, "latency_ms_max": 100.0, "memory_mb_max": 260.0}

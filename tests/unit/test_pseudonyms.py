@@ -6,7 +6,7 @@ import yaml
 
 from shared.agent import AgentSpec, builtin_agents, parse_agent
 from shared.events import EventParser
-from trainer.pseudonyms import Pseudonyms
+from trainer.fitting.pseudonyms import Pseudonyms
 
 DOOR = {
     "name": "door", "version": 1, "title": "Doors", "description": "x", "programs": ["doord"],

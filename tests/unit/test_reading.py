@@ -17,11 +17,12 @@ import pytest
 from shared.agent import builtin_agents
 from shared.errors import ExportError, TrainingError
 from shared.values import Row
-from trainer import helper, reading
-from trainer.gather import settle
-from trainer.learn import Learner
-from trainer.source import Source
-from trainer.table import Tables, tabulate
+from trainer import helper
+from trainer.windows import reading
+from trainer.windows.gather import settle
+from trainer.windows.learn import Learner
+from trainer.windows.source import Source
+from trainer.windows.table import Tables, tabulate
 
 WIFI = builtin_agents()["wifi"]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "wifi-live.csv.gz"

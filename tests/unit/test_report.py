@@ -11,7 +11,7 @@ import pytest
 
 from tests.evaluated import EPISODE, EVALUATION
 from tests.training_facts import FACTS
-from trainer.facts import NormalRange, SourceFile, TrainFacts
+from trainer.fitting.facts import NormalRange, SourceFile, TrainFacts
 from trainer.report import plain, rarity, render_report, span
 
 HOSTILE = "<script>alert(1)</script>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference.channels import NO_REASON, reason
+from inference.telling.channels import NO_REASON, reason
 from trainer.web.fetch_page import place_of
 
 

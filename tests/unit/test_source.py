@@ -12,7 +12,7 @@ import pytest
 from shared import readers
 from shared.frame import open_export
 from shared.values import iso
-from trainer.source import Source
+from trainer.windows.source import Source
 
 START = 1_800_000_000.0
 ROWS = 500

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from inference import state, state_charts
+from inference import state
 from inference.incidents import Incidents
+from inference.keeping import charts as state_charts
+from inference.keeping.rows import DayCell
 from inference.source import Cursor
-from inference.state_rows import DayCell
 from shared.values import Verdict
 
 START, SPAN_S, BEYOND = 1_773_100_800.0, 1800.0, 9001.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inference.source import Head
-from inference.steady import CONFIRMED_S, JUMP_S, SteadyClock
+from inference.sources.steady import CONFIRMED_S, JUMP_S, SteadyClock
 
 NOW = 1_773_350_160.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from inference.incidents import Incident, Kind
-from inference.messages import incident_message
-from inference.template import NAMES, OWN, parse, read_template
+from inference.telling.messages import incident_message
+from inference.telling.template import NAMES, OWN, parse, read_template
 from shared.errors import ConfigError
 from shared.values import Moved
 

@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from shared.errors import TrainingError
-from trainer.limits import limited
 from trainer.metrics import ModelFigures, render_metrics
 from trainer.progress import quiet, shown_progress
+from trainer.tasks.limits import limited
 
 
 def test_a_run_over_its_time_ends_with_the_name_of_the_setting() -> None:
@@ -22,7 +22,7 @@ def test_a_run_over_its_time_ends_with_the_name_of_the_setting() -> None:
 
 def test_a_run_over_its_memory_ends_with_the_name_of_the_setting() -> None:
     script = (
-        "from trainer.limits import limited\nfrom shared.errors import TrainingError\n"
+        "from trainer.tasks.limits import limited\nfrom shared.errors import TrainingError\n"
         "try:\n    with limited(60, 200):\n        bytearray(400_000_000)\n"
         "except TrainingError as error:\n    print(error)\n"
     )

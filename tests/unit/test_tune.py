@@ -10,13 +10,13 @@ import yaml
 
 from shared.errors import ConfigError, TrainingError
 from tests import measured
-from trainer.bench import Trial
+from trainer.measuring.bench import Trial
 from trainer.model_config import TrainConfig, load_model_config
-from trainer.search_rounds import RUNGS
-from trainer.search_space import applied, draw, space_of
-from trainer.search_trials import TuneSettings, quality
+from trainer.search.rounds import RUNGS
+from trainer.search.space import applied, draw, space_of
+from trainer.search.trials import TuneSettings, quality
 from trainer.tune import STEPS, TuneReport, config_yaml, tune
-from trainer.window_length import with_window
+from trainer.windows.length import with_window
 
 START, END = 1_772_496_000.0, 1_772_496_000.0 + 3 * 86_400  # three days of the example week are enough to see it work
 SETTINGS = TuneSettings(trials=3, patience=1, faults_each=1)

@@ -10,8 +10,8 @@ from shared.reference import Known, hashed
 from shared.values import Row
 from tests.rows import START, in_order
 from tests.scenarios import BSSID, FREQ, SSID, say, station_join
-from trainer.gather import gather
 from trainer.labels import Episode, Faults
+from trainer.windows.gather import gather
 
 WIFI = builtin_agents()["wifi"]
 PLACE = [feature.name for feature in WIFI.features].index("new_ap_attempts")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from inference import performance, state, validator
+from inference import state
 from inference.cycle import CycleReport, Judged
-from inference.performance import Performance
-from inference.performance_report import PerformanceLimits, report, summary
-from inference.validator import Check, Validation
+from inference.watching import performance, validator
+from inference.watching.performance import Performance
+from inference.watching.report import PerformanceLimits, report, summary
+from inference.watching.validator import Check, Validation
 from tests.web_more import a_drift, a_validation
 
 NOW = 1_773_350_160.0

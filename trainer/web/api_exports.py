@@ -12,7 +12,7 @@ from shared.values import iso
 from trainer import exports
 from trainer.exports import ExportFile
 from trainer.jobs import OPEN
-from trainer.orders import CheckOrder
+from trainer.tasks.orders import CheckOrder
 from trainer.web.api_training import moment, told
 from trainer.web.fetching import fetch_order
 from trainer.web.room import this_room

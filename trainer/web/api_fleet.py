@@ -11,10 +11,11 @@ from flask.typing import ResponseReturnValue
 
 from shared.errors import ConfigError
 from shared.values import iso
-from trainer import history, targets
-from trainer.deliver import forget_target
-from trainer.orders import CatchUpOrder, RollbackOrder, ShipOrder
+from trainer import targets
+from trainer.shipping import history
+from trainer.shipping.deliver import forget_target
 from trainer.targets import Target
+from trainer.tasks.orders import CatchUpOrder, RollbackOrder, ShipOrder
 from trainer.web.api_training import BY, told
 from trainer.web.room import Room, this_room
 

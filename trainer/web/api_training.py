@@ -16,7 +16,7 @@ from trainer import exports
 from trainer.jobs import QUEUED, Job
 from trainer.labels import parse_labels
 from trainer.model_config import for_agent, load_model_config
-from trainer.orders import EvaluateOrder, TrainOrder, TuneOrder
+from trainer.tasks.orders import EvaluateOrder, TrainOrder, TuneOrder
 from trainer.web.room import Room, this_room
 
 BY = "API"

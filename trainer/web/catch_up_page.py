@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from shared import layout
 from shared.errors import StoreError
 from shared.web import words
-from trainer.orders import CatchUpOrder
+from trainer.tasks.orders import CatchUpOrder
 from trainer.web.room import Room, this_room
 
 BY = "admin"

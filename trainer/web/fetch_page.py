@@ -10,7 +10,7 @@ from flask import Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from shared.errors import ConfigError, ExportError, StoreError
-from trainer.orders import FetchOrder
+from trainer.tasks.orders import FetchOrder
 from trainer.web.api_training import moment
 from trainer.web.fetching import TABLE, fetch_order
 from trainer.web.room import Room, this_room

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from shared.errors import ConfigError
 from trainer import exports
-from trainer.doing_fetch import NO_DATABASE
-from trainer.orders import FetchOrder
+from trainer.tasks.fetch import NO_DATABASE
+from trainer.tasks.orders import FetchOrder
 from trainer.web.room import Room
 
 TABLE = "log_entries"

@@ -10,11 +10,11 @@ from flask.typing import ResponseReturnValue
 
 from shared.errors import ConfigError, StoreError
 from trainer import targets
-from trainer.deliver import forget_target
 from trainer.jobs import OPEN
-from trainer.orders import LANES, RollbackOrder, ShipOrder
 from trainer.registry import ModelEntry
+from trainer.shipping.deliver import forget_target
 from trainer.targets import Target
+from trainer.tasks.orders import LANES, RollbackOrder, ShipOrder
 from trainer.web import api_fleet, catch_up_page, fleet_words, job_words, model_facts, transfer_words
 from trainer.web.room import Room, this_room
 

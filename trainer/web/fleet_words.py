@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.web import words
-from trainer import history
-from trainer.history import Transfer
+from trainer.shipping import history
+from trainer.shipping.history import Transfer
 from trainer.targets import Target
 from trainer.web.transfer_words import transfer_words
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from shared.frame import parse_time
 from shared.web import words
-from trainer import history
-from trainer.history import Transfer
 from trainer.jobs import Job
-from trainer.orders import LANES
 from trainer.registry import ModelEntry
+from trainer.shipping import history
+from trainer.shipping.history import Transfer
+from trainer.tasks.orders import LANES
 from trainer.web import job_words, transfer_words
 from trainer.web.model_facts import exports as exports_of
 from trainer.web.room import Room

@@ -14,7 +14,7 @@ from shared.clean import clean_csv
 from shared.frame import parse_time
 from shared.values import iso
 from shared.web import words
-from trainer import history
+from trainer.shipping import history
 from trainer.web.history_entries import Entry, entries
 from trainer.web.room import Room, this_room
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from shared.web import words
 from trainer.jobs import Job
-from trainer.orders import LANES
+from trainer.tasks.orders import LANES
 from trainer.web import job_words
 from trainer.web.api_training import log_lines
 from trainer.web.room import this_room

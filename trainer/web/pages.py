@@ -10,8 +10,8 @@ from shared.web.bundle_words import words_of
 from shared.web.headers import REPORT_POLICY
 from trainer import catalogue, registry
 from trainer.jobs import OPEN
-from trainer.orders import LANES, EvaluateOrder
 from trainer.registry import ModelEntry
+from trainer.tasks.orders import LANES, EvaluateOrder
 from trainer.web import gate_words, job_words, model_facts, model_words, transfer_words
 from trainer.web.comparison import compared
 from trainer.web.room import this_room

@@ -13,14 +13,15 @@ from flask import current_app
 from shared import bundle, layout
 from shared.agent import BUILTIN, AgentSpec, load_agents
 from shared.errors import BundleError
-from trainer import catalogue, exports, history, registry, targets
+from trainer import catalogue, exports, registry, targets
 from trainer.config import Settings
 from trainer.exports import ExportFile
-from trainer.history import Transfer
 from trainer.jobs import Job, JobStore
-from trainer.orders import Order
 from trainer.registry import ModelEntry
+from trainer.shipping import history
+from trainer.shipping.history import Transfer
 from trainer.targets import Target
+from trainer.tasks.orders import Order
 
 SERVES = frozenset({"loaded", "good"})  # states of a transfer after which the target runs the version
 

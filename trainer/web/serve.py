@@ -16,8 +16,8 @@ from shared.web.serve import reset_password
 from shared.web.serve import serve as run
 from trainer.config import Settings
 from trainer.jobs import JobStore
+from trainer.tasks.worker import Worker
 from trainer.web.app import create_app
-from trainer.worker import Worker
 
 logger = logging.getLogger(__name__)
 FACTORY = "trainer.web.serve:create_served_app"

@@ -17,8 +17,8 @@ from trainer import exports
 from trainer.exports import ExportFile, UploadTooLargeError
 from trainer.jobs import OPEN, Job
 from trainer.labels import parse_labels
-from trainer.marks import kept
-from trainer.orders import LANES, CheckOrder, TrainOrder, TuneOrder
+from trainer.shipping.marks import kept
+from trainer.tasks.orders import LANES, CheckOrder, TrainOrder, TuneOrder
 from trainer.web import job_pages, job_words
 from trainer.web.api_exports import user_of
 from trainer.web.api_training import check_settings, moment

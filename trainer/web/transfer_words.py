@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shared.web import words
-from trainer.history import Transfer
+from trainer.shipping.history import Transfer
 
 # state of a transfer → its words, class and icon
 TRANSFERS = {

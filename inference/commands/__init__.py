@@ -1,0 +1,1 @@
+"""The commands of `pipit-inference` that need more than the daemon."""

@@ -1,0 +1,1 @@
+"""Models turned on rows: the judges of a cycle, challengers, windows judged again, replay."""

@@ -1,0 +1,1 @@
+"""What people say: marks, mutes, budgets, and which agents and challengers are judged."""

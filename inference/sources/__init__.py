@@ -1,0 +1,1 @@
+"""Around `inference/source.py`: which table and columns, which clock, and where reading begins."""

@@ -1,0 +1,1 @@
+"""What people are told: which incidents, in which words, through which channels."""

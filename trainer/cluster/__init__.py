@@ -1,0 +1,1 @@
+"""Other machines that read exports too, through Dask; `choice.py` says whether."""

@@ -1,0 +1,1 @@
+"""What the training report is made of: words, charts, advice."""

@@ -1,0 +1,1 @@
+"""What `trainer/tune.py` stands on: what may change, rounds, trials and the file that keeps them."""

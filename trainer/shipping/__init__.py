@@ -1,0 +1,1 @@
+"""Around `trainer/ship.py`: the steps, receipts, history, fleets, and what people said on the Pis."""
