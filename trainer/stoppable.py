@@ -25,6 +25,8 @@ def all_of(
     found: dict[int, T] = {}
     faults: list[BaseException] = []
     slots = threading.BoundedSemaphore(PARALLEL)
+    # not Thread.join: one that an interrupt ends takes the thread for stopped from then on
+    done = [threading.Event() for _ in works]
 
     def do(number: int, work: Callable[[], T]) -> None:
         with slots:
@@ -32,20 +34,19 @@ def all_of(
                 found[number] = work()
             except BaseException as error:  # it is raised where somebody waits for it
                 faults.append(error)
+            finally:
+                done[number].set()
 
-    threads = [threading.Thread(target=do, args=(n, work), daemon=True) for n, work in enumerate(works)]
-    for thread in threads:
-        thread.start()
+    for number, work in enumerate(works):
+        threading.Thread(target=do, args=(number, work), daemon=True).start()
     try:
-        for thread in threads:
-            thread.join()
+        for each in done:
+            each.wait()
     except (KeyboardInterrupt, SystemExit):
         stop.set()
         until = time.monotonic() + GRACE_S
-        for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        for number, thread in enumerate(threads):
-            if thread.is_alive():
+        for number, each in enumerate(done):
+            if not each.wait(max(0.0, until - time.monotonic())):
                 left(number)
         raise
     if faults:
