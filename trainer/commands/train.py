@@ -117,7 +117,10 @@ def _tell(facts: TrainFacts, folder: Path, key: SigningKey, said: Sequence[str])
             click.echo(clean(f"warning: {warning}"))
     click.echo(f"signed with {key.fingerprint}" + (f", a key made just now: {key.path}" if key.made else ""))
     click.echo(clean(f"report: {folder / 'report.html'}"))
-    click.echo(f"next: pipit-trainer ship {facts.version} --to TARGET --wait")
+    if facts.gate.get("passed", True):
+        click.echo(f"next: pipit-trainer ship {facts.version} --to TARGET --wait")
+    else:
+        click.echo(f"next: the report says what helps; `pipit-trainer ship {facts.version}` refuses it without --force")
 
 
 def _measured(facts: TrainFacts) -> Iterator[str]:
