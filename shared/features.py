@@ -20,7 +20,7 @@ from shared.addresses import folded
 from shared.agent import UNKNOWN, AgentSpec
 from shared.events import EventParser
 from shared.feature_table import FeatureTable
-from shared.panes import FEWEST_CELLS, MAX_FIELD, MAX_SAMPLES, MAX_TEXT, Cell, Pane, Room, Trail, View
+from shared.panes import FREE_ORDERED, MAX_CELLS, MAX_FIELD, MAX_SAMPLES, MAX_TEXT, ROOMY, Cell, Pane, Room, Trail, View
 from shared.reference import NOTHING_KNOWN, Knowing
 from shared.values import Row
 
@@ -137,7 +137,7 @@ class FeatureExtractor:
         count = cells.get(cell)
         if count is None:
             room, seen = pane.room, len(cells)
-            if seen < FEWEST_CELLS or seen < room.most_cells():
+            if (room.cells < ROOMY and seen < MAX_CELLS) or seen < room.most_cells():
                 room.cells += 1
                 if seen < MAX_SAMPLES:
                     pane.samples.append((time, cell, message[:MAX_TEXT]))
@@ -150,7 +150,10 @@ class FeatureExtractor:
                 count = cells.get(cell)
         cells[cell] = weight if count is None else count + weight
         if cell.ordered:
-            pane.put_in_order(time, cell)
+            if len(pane.ordered) < FREE_ORDERED:  # the call is for crowds alone: this is every row's way
+                pane.ordered.append((time, cell))
+            else:
+                pane.put_in_order(time, cell)
         return read
 
     def _pane(self, host: _Host, time: float) -> Pane | None:

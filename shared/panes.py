@@ -14,6 +14,7 @@ MAX_ORDERED = 20_000  # timed rows remembered per pane; a flood past it is long 
 # All hosts together, of one span: so many different messages, and every pane remembers fewer of its own from then on.
 CROWDED = ((8_000, MAX_CELLS), (16_000, 200), (32_000, 40))
 FEWEST_CELLS = 8
+ROOMY = CROWDED[0][0]
 FREE_ORDERED, MOST_ORDERED = 500, 100_000  # timed rows of a pane that are not counted; those of all hosts that are
 MAX_TEXT = 1_000  # characters of a message that are kept as evidence
 MAX_FIELD = 200  # characters of a field: no address, network or user has more

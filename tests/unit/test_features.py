@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared import panes
+from shared import features, panes
 from shared.agent import AgentSpec, builtin_agents
 from shared.features import FeatureExtractor, Window, windows
 from shared.panes import MAX_CELLS
@@ -157,7 +157,9 @@ def test_a_flood_over_many_hosts_shares_one_room_and_leaves_an_ordinary_host_alo
 ) -> None:
     monkeypatch.setattr(panes, "CROWDED", ((500, MAX_CELLS), (1000, 60), (1500, 40)))
     monkeypatch.setattr(panes, "MOST_ORDERED", 700)
-    monkeypatch.setattr(panes, "FREE_ORDERED", 50)
+    monkeypatch.setattr(features, "ROOMY", 500)
+    for module in (panes, features):
+        monkeypatch.setattr(module, "FREE_ORDERED", 50)
     joined = "wlan0: STA 02:00:00:00:{}:{} IEEE 802.11: authenticated"
     flood = [row(n * 0.05, joined.format(f"{n % 256:02x}", f"{n >> 8:02x}"), f"ap{n % 10 + 2}") for n in range(5000)]
     usual = [join(150 + n, n, "ap1") for n in range(8)]
